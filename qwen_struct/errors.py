@@ -1,0 +1,113 @@
+"""Every error that qwen_struct raises on purpose, in one tree.
+
+    QwenStructError
+    +-- SchemaError (also ValueError)     pointer: JSON Pointer into the schema; keyword
+    |   +-- InvalidSchemaError            the schema is not a schema
+    |   +-- UnsupportedSchemaError        a keyword, or a use of it, that cannot be enforced exactly
+    |   +-- UnsatisfiableSchemaError      no value can satisfy the schema
+    |   +-- UnresolvableReferenceError    a $ref that leads nowhere, or to a document that was not passed
+    |   +-- SchemaBudgetError             deciding the schema took more work than its limit (the fuel) allows
+    +-- ValidationError (also ValueError) faults: what is wrong with a value, each with its JSON Pointer
+    +-- DecodingError                     the decode could not go on
+    |   +-- TokenRejectedError            a token that the constraint does not allow
+    |   +-- BudgetError                   the token limit is below what the schema needs; says the minimum
+    +-- SourceError                       the text, file or document to read from
+    |   +-- EmptySourceError
+    |   +-- ContextLengthError            the prompt does not fit into the model's context
+    +-- ModelError                        a model that cannot be found, loaded or used
+
+Every message says what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class QwenStructError(Exception):
+    """Base of all errors that qwen_struct raises on purpose."""
+
+
+class SchemaError(QwenStructError, ValueError):
+    """Something about the schema. ``pointer`` locates it (RFC 6901), ``keyword`` names the keyword at fault."""
+
+    def __init__(self, message: str, *, pointer: str = "", keyword: str | None = None) -> None:
+        self.message, self.pointer, self.keyword = message, pointer, keyword
+        where = f"at {pointer or '#'}" + (f", keyword {keyword!r}" if keyword else "")
+        super().__init__(f"{message} ({where})")
+
+
+class InvalidSchemaError(SchemaError):
+    """The document is not a JSON Schema."""
+
+
+class UnsupportedSchemaError(SchemaError):
+    """A keyword, or a use of one, that cannot be enforced exactly; refused rather than loosened."""
+
+
+class UnsatisfiableSchemaError(SchemaError):
+    """No value can satisfy the schema, so there is nothing to decode."""
+
+
+class UnresolvableReferenceError(SchemaError):
+    """A reference leads nowhere, in circles, or to a document that ``retrieve`` did not provide."""
+
+
+class SchemaBudgetError(SchemaError):
+    """Deciding what the schema allows took more steps than its fuel; simplify it or raise the limit."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a value: where (``pointer`` into the value), what, and the keyword that says so."""
+
+    pointer: str
+    message: str
+    keyword: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.pointer or '#'}: {self.message}"
+
+
+class ValidationError(QwenStructError, ValueError):
+    """A value does not satisfy its schema. ``faults`` holds every :class:`Fault`, in document order."""
+
+    def __init__(self, message: str, faults: tuple[Fault, ...] = ()) -> None:
+        self.faults = faults
+        super().__init__("\n  ".join([message, *map(str, faults)]))
+
+
+class DecodingError(QwenStructError):
+    """The decode could not go on."""
+
+
+class TokenRejectedError(DecodingError):
+    """A token that the constraint does not allow at this point."""
+
+
+class BudgetError(DecodingError):
+    """The token limit is below what the schema needs. ``minimum`` is the least limit that works, when known."""
+
+    def __init__(self, message: str, *, minimum: int | None = None) -> None:
+        self.minimum = minimum
+        super().__init__(message)
+
+
+class SourceError(QwenStructError):
+    """The text, file or document to read from cannot be used."""
+
+
+class EmptySourceError(SourceError):
+    """There is no text to extract from."""
+
+
+class ContextLengthError(SourceError):
+    """The prompt and the answer do not fit into the model's context."""
+
+    def __init__(self, message: str, *, num_tokens: int, limit: int) -> None:
+        self.num_tokens, self.limit = num_tokens, limit
+        super().__init__(message)
+
+
+class ModelError(QwenStructError):
+    """A model that cannot be found, loaded or used."""
