@@ -70,7 +70,9 @@ class Fault:
 
 
 class ValidationError(QwenStructError, ValueError):
-    """A value does not satisfy its schema. ``faults`` holds every :class:`Fault`, in document order."""
+    """A value does not satisfy its schema: ``faults`` in document order, ``text`` the JSON if a model wrote it."""
+
+    text: str | None = None
 
     def __init__(self, message: str, faults: tuple[Fault, ...] = ()) -> None:
         self.faults = faults
@@ -86,10 +88,10 @@ class TokenRejectedError(DecodingError):
 
 
 class BudgetError(DecodingError):
-    """The token limit is below what the schema needs. ``minimum`` is the least limit that works, when known."""
+    """The token limit is too small. ``minimum`` is the least that works, if known; ``text`` what was written so far."""
 
-    def __init__(self, message: str, *, minimum: int | None = None) -> None:
-        self.minimum = minimum
+    def __init__(self, message: str, *, minimum: int | None = None, text: str = "") -> None:
+        self.minimum, self.text = minimum, text
         super().__init__(message)
 
 
