@@ -1,0 +1,430 @@
+"""A schema as a formula: the boolean algebra that every keyword is translated into.
+
+A value satisfies a JSON Schema exactly when it satisfies the schema's formula. Atoms speak about one JSON type and
+hold of every value of another type, as the standard says of keywords; :class:`Types` is the exception. Nodes are
+hash-consed within one :class:`Algebra`, so that equal formulas are one object and memo tables can key on identity.
+The smart constructors keep formulas small: flattened, without duplicates, neutral and absorbing elements removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+NULL, FALSE_, TRUE_, NUMBER, STRING, ARRAY, OBJECT = (1 << i for i in range(7))
+BOOLEAN = FALSE_ | TRUE_
+ANY_TYPE = (1 << 7) - 1
+TYPES: tuple[int, ...] = (NULL, FALSE_, TRUE_, NUMBER, STRING, ARRAY, OBJECT)
+
+
+class Expr:
+    """A node of the algebra. Identity is equality; ``memo`` is scratch space for the language layer."""
+
+    __slots__ = ("key", "memo")
+
+    def __init__(self, key: tuple) -> None:
+        self.key = key  # (class, *fields): what the node is hash-consed by
+        self.memo: dict = {}
+
+    def __repr__(self) -> str:
+        name, *fields = self.key
+        return f"{name.__name__}({', '.join(map(repr, fields))})"
+
+
+def _field(index: int) -> property:
+    return property(lambda self: self.key[index])
+
+
+class Constant(Expr):
+    """Holds of every value, or of none."""
+
+    __slots__ = ()
+    value: bool = _field(1)  # type: ignore[assignment]
+
+
+TRUE = Constant((Constant, True))
+FALSE = Constant((Constant, False))
+
+
+class Types(Expr):
+    """The value's type is among ``mask``, an or of NULL, FALSE_, TRUE_, NUMBER, STRING, ARRAY and OBJECT."""
+
+    __slots__ = ()
+    mask: int = _field(1)  # type: ignore[assignment]
+
+
+class And(Expr):
+    """All of ``parts`` hold."""
+
+    __slots__ = ()
+    parts: tuple[Expr, ...] = _field(1)  # type: ignore[assignment]
+
+
+class Or(Expr):
+    """At least one of ``parts`` holds."""
+
+    __slots__ = ()
+    parts: tuple[Expr, ...] = _field(1)  # type: ignore[assignment]
+
+
+class One(Expr):
+    """Exactly one of ``parts`` holds."""
+
+    __slots__ = ()
+    parts: tuple[Expr, ...] = _field(1)  # type: ignore[assignment]
+
+
+class Not(Expr):
+    """``part`` does not hold."""
+
+    __slots__ = ()
+    part: Expr = _field(1)  # type: ignore[assignment]
+
+
+class Ref(Expr):
+    """A formula that may contain itself. ``target`` is filled in once its schema has been translated."""
+
+    __slots__ = ("pointer", "target")
+
+    def __init__(self, key: tuple, pointer: str) -> None:
+        super().__init__(key)
+        self.pointer = pointer
+        self.target: Expr | None = None
+
+    def __repr__(self) -> str:
+        return f"Ref({self.pointer!r})"
+
+
+# Strings. -----------------------------------------------------------------------------------------------------------
+
+
+class Pattern(Expr):
+    """An ECMA-262 pattern matches somewhere in the string."""
+
+    __slots__ = ()
+    pattern: str = _field(1)  # type: ignore[assignment]
+
+
+class Format(Expr):
+    """The string is of the named format."""
+
+    __slots__ = ()
+    name: str = _field(1)  # type: ignore[assignment]
+
+
+class Length(Expr):
+    """The string has ``low`` to ``high`` code points (``high`` None: no upper bound)."""
+
+    __slots__ = ()
+    low: int = _field(1)  # type: ignore[assignment]
+    high: int | None = _field(2)  # type: ignore[assignment]
+
+
+class StringIn(Expr):
+    """The string is one of ``words``, kept in the schema's order."""
+
+    __slots__ = ()
+    words: tuple[str, ...] = _field(1)  # type: ignore[assignment]
+
+
+# Numbers. -----------------------------------------------------------------------------------------------------------
+
+
+class Integer(Expr):
+    """The number is integral."""
+
+    __slots__ = ()
+
+
+class Bound(Expr):
+    """The number compares as ``op`` (one of ``<``, ``<=``, ``>``, ``>=``, ``==``) says with ``limit``."""
+
+    __slots__ = ()
+    op: str = _field(1)  # type: ignore[assignment]
+    limit: Decimal = _field(2)  # type: ignore[assignment]
+
+
+class Multiple(Expr):
+    """The number is an integral multiple of ``of`` (positive)."""
+
+    __slots__ = ()
+    of: Decimal = _field(1)  # type: ignore[assignment]
+
+
+class NumberIn(Expr):
+    """The number equals one of ``numbers``; each is kept with the spelling that the schema gives it."""
+
+    __slots__ = ()
+    numbers: tuple[tuple[Decimal, str], ...] = _field(1)  # type: ignore[assignment]
+
+
+# Arrays. ------------------------------------------------------------------------------------------------------------
+
+
+class Item(Expr):
+    """The item at ``index``, if there is one, satisfies ``value``."""
+
+    __slots__ = ()
+    index: int = _field(1)  # type: ignore[assignment]
+    value: Expr = _field(2)  # type: ignore[assignment]
+
+
+class Items(Expr):
+    """Every item from index ``start`` on satisfies ``value``."""
+
+    __slots__ = ()
+    start: int = _field(1)  # type: ignore[assignment]
+    value: Expr = _field(2)  # type: ignore[assignment]
+
+
+class NumItems(Expr):
+    """The array has ``low`` to ``high`` items (``high`` None: no upper bound)."""
+
+    __slots__ = ()
+    low: int = _field(1)  # type: ignore[assignment]
+    high: int | None = _field(2)  # type: ignore[assignment]
+
+
+class Contains(Expr):
+    """Of the items from index ``start`` on, ``low`` to ``high`` satisfy ``value``."""
+
+    __slots__ = ()
+    start: int = _field(1)  # type: ignore[assignment]
+    value: Expr = _field(2)  # type: ignore[assignment]
+    low: int = _field(3)  # type: ignore[assignment]
+    high: int | None = _field(4)  # type: ignore[assignment]
+
+
+class Unique(Expr):
+    """No two items are equal."""
+
+    __slots__ = ()
+
+
+# Objects. -----------------------------------------------------------------------------------------------------------
+
+
+class Property(Expr):
+    """The member called ``name``, if there is one, satisfies ``value``."""
+
+    __slots__ = ()
+    name: str = _field(1)  # type: ignore[assignment]
+    value: Expr = _field(2)  # type: ignore[assignment]
+
+
+class Properties(Expr):
+    """Every member whose name is in ``names`` satisfies ``value``."""
+
+    __slots__ = ()
+    names: KeySet = _field(1)  # type: ignore[assignment]
+    value: Expr = _field(2)  # type: ignore[assignment]
+
+
+class SomeProperty(Expr):
+    """Some member whose name is in ``names`` satisfies ``value``."""
+
+    __slots__ = ()
+    names: KeySet = _field(1)  # type: ignore[assignment]
+    value: Expr = _field(2)  # type: ignore[assignment]
+
+
+class Required(Expr):
+    """There is a member called ``name``."""
+
+    __slots__ = ()
+    name: str = _field(1)  # type: ignore[assignment]
+
+
+class NumProperties(Expr):
+    """The object has ``low`` to ``high`` members (``high`` None: no upper bound)."""
+
+    __slots__ = ()
+    low: int = _field(1)  # type: ignore[assignment]
+    high: int | None = _field(2)  # type: ignore[assignment]
+
+
+class KeySet:
+    """A set of member names, symbolic: the names, matches of patterns and names satisfying formulas; or all others.
+
+    ``satisfying`` holds formulas about strings: a name belongs when it satisfies one of them.
+    """
+
+    __slots__ = ("_hash", "complement", "names", "patterns", "satisfying")
+
+    def __init__(
+        self,
+        names: Iterable[str] = (),
+        patterns: Iterable[str] = (),
+        satisfying: Iterable[Expr] = (),
+        complement: bool = False,
+    ) -> None:
+        self.names, self.patterns = frozenset(names), frozenset(patterns)
+        self.satisfying, self.complement = frozenset(satisfying), complement
+        self._hash = hash((self.names, self.patterns, self.satisfying, complement))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeySet) and (self.names, self.patterns, self.satisfying, self.complement) == (
+            other.names,
+            other.patterns,
+            other.satisfying,
+            other.complement,
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        inner = [*sorted(self.names), *(f"/{p}/" for p in sorted(self.patterns)), *map(repr, self.satisfying)]
+        return f"{'~' if self.complement else ''}{{{', '.join(inner)}}}"
+
+
+_TYPE_OF: dict[type[Expr], int] = {
+    Pattern: STRING, Format: STRING, Length: STRING, StringIn: STRING,
+    Integer: NUMBER, Bound: NUMBER, Multiple: NUMBER, NumberIn: NUMBER,
+    Item: ARRAY, Items: ARRAY, NumItems: ARRAY, Contains: ARRAY, Unique: ARRAY,
+    Property: OBJECT, Properties: OBJECT, SomeProperty: OBJECT, Required: OBJECT, NumProperties: OBJECT,
+}  # fmt: skip
+
+
+def type_of(atom: Expr) -> int:
+    """The one type that ``atom`` speaks about, as a bit of :data:`TYPES`."""
+    return _TYPE_OF[type(atom)]
+
+
+class Algebra:
+    """The smart constructors, and the table that makes equal nodes one object. One per compiled schema."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[tuple, Expr] = {}
+
+    def atom(self, kind: type[Expr], *fields: object) -> Expr:
+        """The node of class ``kind`` with ``fields``; trivial ones become TRUE or FALSE."""
+        if kind in (Item, Items, Property, Properties) and fields[1] is TRUE:
+            return TRUE
+        if kind in (Length, NumItems, NumProperties):
+            low, high = fields
+            if low == 0 and high is None:
+                return TRUE
+            if high is not None and high < low:  # type: ignore[operator]
+                return self._only_other_types(kind)
+        if kind is Types:
+            if fields[0] == ANY_TYPE:
+                return TRUE
+            if fields[0] == 0:
+                return FALSE
+        return self._intern(kind, fields)
+
+    def _only_other_types(self, kind: type[Expr]) -> Expr:
+        return self.atom(Types, ANY_TYPE & ~_TYPE_OF[kind])
+
+    def _intern(self, kind: type[Expr], fields: tuple) -> Expr:
+        key = (kind, *fields)
+        node = self._nodes.get(key)
+        if node is None:
+            node = self._nodes.setdefault(key, kind(key))
+        return node
+
+    def all(self, parts: Iterable[Expr]) -> Expr:
+        """The conjunction, in the order given."""
+        return self._join(And, parts, TRUE, FALSE)
+
+    def any(self, parts: Iterable[Expr]) -> Expr:
+        """The disjunction, in the order given."""
+        return self._join(Or, parts, FALSE, TRUE)
+
+    def _join(self, kind: type[Expr], parts: Iterable[Expr], neutral: Expr, absorbing: Expr) -> Expr:
+        flat: dict[Expr, None] = {}
+        types = ANY_TYPE if kind is And else 0
+        for part in parts:
+            for p in part.key[1] if type(part) is kind else (part,):
+                if p is absorbing:
+                    return absorbing
+                if type(p) is Types:
+                    types = types & p.key[1] if kind is And else types | p.key[1]
+                elif p is not neutral:
+                    flat[p] = None
+        types_node = self.atom(Types, types)
+        if types_node is absorbing:
+            return absorbing
+        if any(type(p) is Not and p.key[1] in flat for p in flat):
+            return absorbing
+        if types_node is not neutral:
+            flat = {types_node: None, **flat}
+        if not flat:
+            return neutral
+        return next(iter(flat)) if len(flat) == 1 else self._intern(kind, (tuple(flat),))
+
+    def one(self, parts: Iterable[Expr]) -> Expr:
+        """Exactly one of ``parts``. Duplicates matter: a formula that stands twice can never be the one."""
+        rest = [p for p in parts if p is not FALSE]
+        if rest.count(TRUE) > 1:
+            return FALSE
+        if TRUE in rest:
+            return self.all(self.negate(p) for p in rest if p is not TRUE)
+        twice = {p for p in rest if rest.count(p) > 1} if len(set(rest)) < len(rest) else set()
+        once = [p for p in rest if p not in twice]
+        barred = [self.negate(p) for p in twice]
+        core = FALSE if not once else once[0] if len(once) == 1 else self._intern(One, (tuple(once),))
+        return self.all([core, *barred])
+
+    def negate(self, part: Expr) -> Expr:
+        """The negation, with two of them cancelling out and types complemented."""
+        if part is TRUE or part is FALSE:
+            return FALSE if part is TRUE else TRUE
+        if type(part) is Not:
+            return part.key[1]
+        if type(part) is Types:
+            return self.atom(Types, ANY_TYPE & ~part.key[1])
+        return self._intern(Not, (part,))
+
+    def ref(self, key: object, pointer: str) -> Ref:
+        """The reference for ``key``, made on first use with no target yet."""
+        full = (Ref, key)
+        node = self._nodes.get(full)
+        if node is None:
+            node = self._nodes[full] = Ref(full, pointer)
+        assert isinstance(node, Ref)
+        return node
+
+    def constant(self, value: object) -> Expr:
+        """Holds of the JSON values equal to ``value``: numbers by value, objects whatever their order."""
+        if value is None:
+            return self.atom(Types, NULL)
+        if value is True or value is False:
+            return self.atom(Types, TRUE_ if value else FALSE_)
+        if isinstance(value, str):
+            return self.all([self.atom(Types, STRING), self.atom(StringIn, (value,))])
+        if isinstance(value, int | float | Decimal):
+            return self.all([self.atom(Types, NUMBER), self.atom(NumberIn, (spelled(value),))])
+        if isinstance(value, list | tuple):
+            items = [self.atom(Item, i, self.constant(v)) for i, v in enumerate(value)]
+            return self.all([self.atom(Types, ARRAY), *items, self.atom(NumItems, len(value), len(value))])
+        assert isinstance(value, dict)
+        parts = [self.atom(Types, OBJECT)]
+        for name, member in value.items():
+            parts += [self.atom(Property, name, self.constant(member)), self.atom(Required, name)]
+        return self.all([*parts, self.atom(NumProperties, len(value), len(value))])
+
+    def among(self, values: Iterable[object]) -> Expr:
+        """Holds of the values equal to one of ``values``; strings and numbers are kept as one set each."""
+        words: dict[str, None] = {}
+        numbers: dict[Decimal, str] = {}
+        rest: list[Expr] = []
+        for value in values:
+            if isinstance(value, str):
+                words[value] = None
+            elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+                numbers.setdefault(*spelled(value))
+            else:
+                rest.append(self.constant(value))
+        if words:
+            rest.append(self.all([self.atom(Types, STRING), self.atom(StringIn, tuple(words))]))
+        if numbers:
+            rest.append(self.all([self.atom(Types, NUMBER), self.atom(NumberIn, tuple(numbers.items()))]))
+        return self.any(rest)
+
+
+def spelled(value: int | float | Decimal) -> tuple[Decimal, str]:
+    """A JSON number's exact value, and the text that ``json.dumps`` writes for it."""
+    text = repr(value) if isinstance(value, int | float) else str(value)
+    return Decimal(text), text

@@ -1,0 +1,70 @@
+"""The dialects of JSON Schema, as values: which keywords each draft knows, and how it reads the few that changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+_CORE = {"$schema", "$ref", "type", "enum", "properties", "required", "additionalProperties", "patternProperties"}
+_CORE |= {"items", "minItems", "maxItems", "uniqueItems", "minLength", "maxLength", "pattern", "format"}
+_CORE |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+_CORE |= {"minProperties", "maxProperties", "allOf", "anyOf", "oneOf", "not"}
+_TUPLES = {"additionalItems", "dependencies", "definitions"}
+_SIX = {"$id", "const", "contains", "propertyNames"}
+_SEVEN = {"if", "then", "else"}
+_2019 = {"$anchor", "$defs", "minContains", "maxContains", "dependentRequired", "dependentSchemas"}
+_2019 |= {"unevaluatedItems", "unevaluatedProperties"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One draft. ``name`` is also the suffix of its ``$schema`` URI's family."""
+
+    name: str
+    keywords: frozenset[str] = field(repr=False)
+    id_keyword: str = "$id"
+    ref_hides_siblings: bool = False  # up to draft 7, nothing beside $ref counts
+    boolean_exclusive: bool = False  # draft 4: exclusiveMinimum is a flag on minimum
+    tuple_items: bool = False  # items may be an array, and additionalItems goes on after it
+    zero_fraction_is_integer: bool = True  # draft 4 is silent; 1.0 counts as an integer from draft 6 on
+    contains_evaluates: bool = False  # 2020-12: items that contains matched count as evaluated
+
+
+DRAFT4 = Dialect("draft-04", frozenset(_CORE | _TUPLES | {"id"}), "id", True, True, True, False)
+DRAFT6 = Dialect("draft-06", frozenset(_CORE | _TUPLES | _SIX), "$id", True, False, True)
+DRAFT7 = Dialect("draft-07", frozenset(_CORE | _TUPLES | _SIX | _SEVEN), "$id", True, False, True)
+DRAFT2019 = Dialect(
+    "2019-09",
+    frozenset(
+        (_CORE | _TUPLES | _SIX | _SEVEN | _2019 | {"$recursiveRef", "$recursiveAnchor"}) - {"dependencies"}
+    ),
+    tuple_items=True,
+)
+DRAFT2020 = Dialect(
+    "2020-12",
+    frozenset(_CORE | _SIX | _SEVEN | _2019 | {"prefixItems", "$dynamicRef", "$dynamicAnchor"}),
+    contains_evaluates=True,
+)
+# Without $schema: 2020-12, and the older spellings where they cannot mean anything else.
+DEFAULT = Dialect(
+    "2020-12",
+    frozenset(DRAFT2020.keywords | _TUPLES),
+    boolean_exclusive=True,
+    tuple_items=True,
+    contains_evaluates=True,
+)
+
+_BY_URI = {
+    "json-schema.org/draft-04/schema": DRAFT4,
+    "json-schema.org/draft-06/schema": DRAFT6,
+    "json-schema.org/draft-07/schema": DRAFT7,
+    "json-schema.org/draft/2019-09/schema": DRAFT2019,
+    "json-schema.org/draft/2020-12/schema": DRAFT2020,
+    "json-schema.org/schema": DEFAULT,
+}
+
+
+def dialect_of(uri: object) -> Dialect | None:
+    """The dialect that a ``$schema`` value names; None when it is none of the known ones."""
+    if not isinstance(uri, str):
+        return None
+    return _BY_URI.get(uri.removeprefix("https://").removeprefix("http://").removesuffix("#"))
