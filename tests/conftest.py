@@ -1,0 +1,32 @@
+"""What all tests share. None of them reaches for a network: what one needs is made here, or it is skipped."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before torch is imported: a model of two layers is slower on two threads than on one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("QWEN_STRUCT_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def qwen_tokenizer_path() -> Path:
+    """The folder of Qwen2.5's own tokenizer, which is too large to keep beside the tests."""
+    path = SHARED / "qwen2.5-tokenizer"
+    if not (path / "tokenizer.json").exists():
+        pytest.skip(f"Qwen2.5's tokenizer is not at {path}; name its parent folder in QWEN_STRUCT_SHARED")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen2 checkpoint with random weights, as a user's folder would hold one."""
+    from fakes import save_checkpoint
+
+    return save_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny-qwen2")
