@@ -172,9 +172,7 @@ class And(Term):
         pairs = [move for item in self.items for move in transitions(item)]
         wanted = len(self.items)
         cells = _cells([c for c, _ in pairs])
-        return _gather(
-            (c, intersect(*_members(pairs, mask))) for mask, c in cells.items() if mask.bit_count() == wanted
-        )
+        return gather((c, intersect(*_members(pairs, mask))) for mask, c in cells.items() if mask.bit_count() == wanted)
 
 
 class Not(Term):
@@ -191,7 +189,7 @@ class Not(Term):
         for characters, after in transitions(self.inner):
             elsewhere -= characters
             pairs.append((characters, complement(after)))
-        return _gather([*pairs, (elsewhere, ANY)])
+        return gather([*pairs, (elsewhere, ANY)])
 
 
 class Words(Term):
@@ -222,7 +220,7 @@ class Words(Term):
             end = bisect_right(words, character, at, self.high, key=lambda word: word[depth])
             pairs.append((CharSet.of(character), _words(self.source, at, end, depth + 1)))
             at = end
-        return _gather(pairs)
+        return gather(pairs)
 
 
 class WordList:
@@ -791,9 +789,9 @@ def _merge(pairs: list[tuple[CharSet, Term]]) -> Iterable[tuple[CharSet, Term]]:
             return ((a | b, p),)
         if not both.ranges:
             return pairs
-        return _gather(((a - b, p), (b - a, q), (both, union(p, q))))
+        return gather(((a - b, p), (b - a, q), (both, union(p, q))))
     cells = _cells([c for c, _ in pairs])
-    return _gather((c, union(*_members(pairs, mask))) for mask, c in cells.items())
+    return gather((c, union(*_members(pairs, mask))) for mask, c in cells.items())
 
 
 def _cells(sets: Sequence[CharSet]) -> dict[int, CharSet]:
@@ -816,6 +814,11 @@ def _cells(sets: Sequence[CharSet]) -> dict[int, CharSet]:
     return {mask: CharSet.from_ranges(parts) for mask, parts in ranges.items()}
 
 
+def partition(sets: Sequence[CharSet]) -> list[CharSet]:
+    """Disjoint sets, none of which any of ``sets`` cuts, that together cover them."""
+    return list(_cells(sets).values())
+
+
 def _members(pairs: Sequence[tuple[CharSet, Term]], mask: int) -> list[Term]:
     found = []
     while mask:
@@ -825,7 +828,7 @@ def _members(pairs: Sequence[tuple[CharSet, Term]], mask: int) -> list[Term]:
     return found
 
 
-def _gather(pairs: Iterable[tuple[CharSet, Term]]) -> list[tuple[CharSet, Term]]:
+def gather(pairs: Iterable[tuple[CharSet, Term]]) -> list[tuple[CharSet, Term]]:
     """Disjoint moves with those to the same successor united, and none that leads to EMPTY."""
     found: dict[int, tuple[CharSet, Term]] = {}
     for characters, successor in pairs:
