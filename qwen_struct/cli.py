@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .errors import QwenStructError, SchemaError, SourceError, ValidationError
+from .errors import QwenStructError, SchemaError, SourceError
 from .textio import read_text, reindent
 
 if TYPE_CHECKING:
@@ -70,14 +70,9 @@ def _extract(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    from .schema.validate import validate
+    from .schema.validate import validate_json
 
-    value = _read_json(options.file)
-    try:
-        validate(value, options.schema)
-    except ValidationError as error:
-        print(f"qwen-struct: {options.file}: {error}", file=sys.stderr)
-        return 1
+    validate_json(read_text(options.file), options.schema)
     print("valid")
     return 0
 
@@ -86,23 +81,8 @@ def _schema(options: argparse.Namespace) -> int:
     from .schema.inputs import load_schema
 
     asked = load_schema(options.schema)
-    print(json.dumps(asked.json_schema, ensure_ascii=False, indent=2))
+    print(json.dumps(asked.constraint_schema, ensure_ascii=False, indent=2))
     return 0
-
-
-def _read_json(path: str) -> Any:
-    try:
-        return json.loads(read_text(path), parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        raise SourceError(f"{path} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
-    except RecursionError as error:
-        raise SourceError(f"{path} nests too deeply to be read") from error
-
-
-def _refuse_constant(name: str) -> Any:
-    raise SourceError(
-        f"the file holds {name}, which Python's parser takes but JSON does not have; write null or a number"
-    )
 
 
 def _writer(path: str | None) -> Callable[[str], None]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .decode.loop import Decoded, FinishReason
     from .decode.model import Model
     from .schema.inputs import SchemaInput
+    from .schema.references import Retrieve
 
     ModelSpec = str | os.PathLike[str] | tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
@@ -71,7 +72,8 @@ class Extractor:
     """A loaded model that extracts from any number of texts, with any schemas.
 
     ``model`` is "mini" (bundled), a checkpoint's folder, a hub name, or a loaded ``(model, tokenizer)``. ``device``
-    and ``dtype`` default to what the machine is good at. Threads may share an Extractor: each call has its own cache
+    and ``dtype`` default to what the machine is good at. ``retrieve(uri) -> schema`` provides the documents that a JSON
+    Schema refers to elsewhere; nothing is fetched. Threads may share an Extractor: each call has its own cache
     and matcher, and a call gives the same answer whatever runs beside it. They share one device, so they do not make
     it faster.
 
@@ -85,6 +87,7 @@ class Extractor:
         *,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
+        retrieve: Retrieve | None = None,
         progress: bool | None = None,
     ) -> None:
         from .constraint import Vocabulary
@@ -93,6 +96,7 @@ class Extractor:
         self.vocabulary = Vocabulary.from_tokenizer(
             self._model.tokenizer, n_vocab=self._model.n_vocab, eos_token_ids=list(self._model.eos_token_ids)
         )
+        self._retrieve = retrieve
         self._grammars: OrderedDict[str, Grammar] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -143,7 +147,7 @@ class Extractor:
         start = time.perf_counter()
         sampling = Sampling(temperature, top_p, seed)
         _check_text(text)
-        asked = load_schema(schema)
+        asked = load_schema(schema, retrieve=self._retrieve)
         compiling = time.perf_counter()
         grammar = self._compile(asked)
         compiled = time.perf_counter()
@@ -176,10 +180,10 @@ class Extractor:
         """The grammar of a schema, compiled once for each schema as it is spelled: the order of its keys counts."""
         from .constraint import compile_schema
 
-        key = json.dumps(asked.json_schema, ensure_ascii=False)
+        key = json.dumps(asked.constraint_schema, ensure_ascii=False)
         with self._lock:
             if key not in self._grammars:
-                self._grammars[key] = compile_schema(asked.json_schema, self.vocabulary)
+                self._grammars[key] = compile_schema(asked.constraint_schema, self.vocabulary, retrieve=self._retrieve)
                 if len(self._grammars) > GRAMMARS_KEPT:
                     self._grammars.popitem(last=False)
             self._grammars.move_to_end(key)
@@ -283,9 +287,12 @@ def _token_limit(num_prompt: int, asked: int | None, context: int, minimum: int)
 
 
 def _typed(text: str, asked: SchemaInput) -> Any:
-    """The JSON as the type asked for; on a failure of the type's own validators nothing of the answer is lost."""
+    """The JSON as the type asked for; whatever the type's own validators raise, the answer goes with it."""
     try:
-        return asked.to_python(json.loads(text))
+        return asked.to_python(text)
     except ValidationError as error:
         error.text = text
+        raise
+    except Exception as error:  # a validator of the user's that failed in its own way
+        error.add_note(f"The JSON that was being validated: {text}")
         raise
