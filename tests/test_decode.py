@@ -12,7 +12,8 @@ from fakes import FixedNetwork, ScriptedMatcher, fixed_model, tiny_network, toy_
 from qwen_struct.decode.context import Context
 from qwen_struct.decode.loop import decode
 from qwen_struct.decode.model import Model, load_model, wrap_model
-from qwen_struct.decode.sampling import Sampler, Sampling, allowed_tokens, forced_token
+from qwen_struct.decode.sampling import NUCLEUS_GUESS, Sampler, Sampling, allowed_tokens, forced_token
+from qwen_struct.decode.sampling import _draw as draw
 from qwen_struct.errors import DecodingError, ModelError, TokenRejectedError
 
 GREEDY = Sampling()
@@ -154,7 +155,7 @@ LOGITS = torch.tensor([9.0, 1.0, 2.0, 0.0, 1.5, -1.0, 0.5, 8.0])
 
 
 def draws(sampling: Sampling, mask: torch.Tensor, num: int) -> list[int]:
-    sampler = Sampler(sampling, CPU)
+    sampler = Sampler(sampling)
     return [sampler.choose(LOGITS, mask) for _ in range(num)]
 
 
@@ -184,6 +185,28 @@ def test_top_p_keeps_the_fewest_tokens_that_hold_it_under_the_mask() -> None:
     assert abs(counts[2] / num - share) < 4 * math.sqrt(share * (1 - share) / num)
 
 
+def test_top_p_is_right_where_the_nucleus_is_wider_than_guessed() -> None:
+    num_tokens = 3 * NUCLEUS_GUESS
+    sampler = Sampler(Sampling(1.0, top_p=0.5, seed=1))
+    falling = -torch.arange(num_tokens) * 1e-4
+    everything = torch.ones(num_tokens, dtype=torch.bool)
+    seen = {sampler.choose(falling, everything) for _ in range(6000)}
+    cumulated = torch.softmax(falling.double(), -1).cumsum(-1)
+    edge = int((cumulated < 0.5).sum())  # the token that crosses the line
+    assert NUCLEUS_GUESS < edge < num_tokens
+    assert max(seen) <= edge
+    assert len(seen) > 0.99 * edge
+
+
+def test_a_temperature_near_zero_is_nearly_greedy() -> None:
+    assert draws(Sampling(1e-30, seed=1), allowed(1, 2, 3), 5) == [2] * 5
+
+
+def test_the_ends_of_the_draw_are_tokens_with_weight() -> None:
+    weights = torch.tensor([0.0, 0.25, 0.0, 0.75, 0.0])
+    assert [draw(weights, uniform) for uniform in (0.0, 0.2499, 0.2501, 1 - 2**-53)] == [1, 1, 3, 3]
+
+
 def test_a_seed_repeats_a_run_and_another_one_does_not() -> None:
     mask = allowed(1, 2, 3, 4)
     first = draws(Sampling(1.0, seed=3), mask, 50)
@@ -204,7 +227,7 @@ def test_logits_that_are_not_finite_are_a_model_error(bad: float, temperature: f
     logits = LOGITS.half().clone()
     logits[3] = bad
     with pytest.raises(ModelError, match=r"not finite \(dtype float16\); load it with dtype='float32'"):
-        Sampler(Sampling(temperature), CPU).choose(logits, allowed(1, 2, 3))
+        Sampler(Sampling(temperature)).choose(logits, allowed(1, 2, 3))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def decode(
     """
     watch = _Stopwatch()
     constraint = _Constraint(model, matcher, watch)
-    sampler = Sampler(sampling, model.device)
+    sampler = Sampler(sampling)
     context = Context(model)
     logits = context.extend(prompt_ids)[-1]  # (n_vocab,)
     logits[0].item()  # waits for the device, so that the prefill's time is its own
