@@ -1,0 +1,70 @@
+"""Dates, times and durations: RFC 3339 with the Gregorian calendar, as terms.
+
+A leap second is the last second of a UTC day, whatever the offset: ``15:59:60-08:00`` is one, ``15:58:60-08:00`` is none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .charset import CharSet
+from .ecma import parse_pattern
+from .terms import EMPTY, Leaf, Term, concat, literal, literals, repeat, union
+
+_YEAR_DAYS: Final = (
+    r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))"
+)
+_LEAP_YEAR: Final = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
+_CLOCK: Final = r"(?:[01]\d|2[0-3]):[0-5]\d"
+_OFFSET: Final = r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
+_DIGIT: Final = parse_pattern(r"^\d$")
+
+
+def date() -> Term:
+    """RFC 3339 full-date: 29 February in leap years only."""
+    return parse_pattern(rf"^(?:\d{{4}}-{_YEAR_DAYS}|{_LEAP_YEAR}-02-29)$")
+
+
+def time() -> Term:
+    """RFC 3339 full-time, leap seconds included."""
+    ordinary = parse_pattern(rf"^{_CLOCK}:[0-5]\d(?:\.\d+)?{_OFFSET}$")
+    return union(ordinary, _LeapSecond(""))
+
+
+def date_time() -> Term:
+    """RFC 3339 date-time."""
+    return concat(date(), literals("Tt"), time())
+
+
+def duration() -> Term:
+    """The durations of RFC 3339, appendix A: no unit between two others may be left out, and weeks stand alone."""
+    clock = r"T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S)"
+    days = r"(?:\d+Y(?:\d+M(?:\d+D)?)?|\d+M(?:\d+D)?|\d+D)"
+    return parse_pattern(rf"^P(?:{days}(?:{clock})?|{clock}|\d+W)$")
+
+
+class _LeapSecond(Leaf):
+    """``HH:MM:60`` and an offset that puts it at 23:59 UTC; the key is what has been read of ``HH:MM``."""
+
+    __slots__ = ("read",)
+    read: str
+
+    def setup(self, *key: object) -> None:
+        (read,) = key
+        self.read = str(read)
+        self.min_len, self.plain = len("23:59:60Z" if "23:59".startswith(self.read) else "00:00:60+00:01") - len(self.read), True
+
+    def moves(self) -> list[tuple[CharSet, Term]]:
+        allowed = ("012", "0123" if self.read == "2" else "0123456789", ":", "012345", "0123456789")[len(self.read)]
+        return [(CharSet.of(character), _leap_second(self.read + character)) for character in allowed]
+
+
+def _leap_second(read: str) -> Term:
+    if len(read) < len("HH:MM"):
+        return _LeapSecond(read)
+    ahead = (int(read[:2]) * 60 + int(read[3:]) - (23 * 60 + 59)) % 1440  # minutes by which the clock is ahead of UTC
+    offsets = [f"{sign}{minutes // 60:02}:{minutes % 60:02}" for sign, minutes in (("+", ahead), ("-", -ahead % 1440))]
+    if ahead == 0:
+        offsets += ["Z", "z"]
+    fraction = repeat(concat(literal("."), repeat(_DIGIT, 1, None)), 0, 1)
+    return concat(literal(":60"), fraction, literals(offsets))

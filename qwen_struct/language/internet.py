@@ -1,0 +1,144 @@
+"""Hosts, addresses, mailboxes and identifiers of the Internet: the grammars of the RFCs as patterns.
+
+Each constant is the body of an ECMA-262 pattern, named after its rule; the functions give whole languages.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .ecma import parse_pattern
+from .terms import Term, intersect, length
+
+# RFC 3986, RFC 3987
+_UCS: Final = (
+    r"\u{A0}-\u{D7FF}\u{F900}-\u{FDCF}\u{FDF0}-\u{FFEF}"
+    + "".join(rf"\u{{{plane:X}0000}}-\u{{{plane:X}FFFD}}" for plane in range(1, 14))
+    + r"\u{E1000}-\u{EFFFD}"
+)
+_PRIVATE: Final = r"\u{E000}-\u{F8FF}\u{F0000}-\u{FFFFD}\u{100000}-\u{10FFFD}"
+_PERCENT: Final = "%[0-9A-Fa-f]{2}"
+_SUB_DELIMS: Final = "!$&'()*+,;="
+_UNRESERVED: Final = r"A-Za-z0-9\-._~"
+_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+\-.]*"
+
+_OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+IPV4: Final = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
+_H16: Final = "[0-9A-Fa-f]{1,4}"
+_LS32: Final = f"(?:{_H16}:{_H16}|{IPV4})"
+IPV6: Final = "(?:" + "|".join(
+    [f"(?:{_H16}:){{6}}{_LS32}", f"::(?:{_H16}:){{5}}{_LS32}"]
+    + [f"(?:(?:{_H16}:){{0,{n}}}{_H16})?::(?:{_H16}:){{{4 - n}}}{_LS32}" for n in range(5)]
+    + [f"(?:(?:{_H16}:){{0,5}}{_H16})?::{_H16}", f"(?:(?:{_H16}:){{0,6}}{_H16})?::"]
+) + ")"  # fmt: skip
+
+# RFC 1123; a label that begins with xn-- would have to decode to letters that IDNA allows, so none is offered
+_LABEL: Final = r"(?!xn--)[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?".replace("xn", "[Xx][Nn]")
+_HOST: Final = rf"{_LABEL}(?:\.{_LABEL})*"
+
+# RFC 5321
+_ATEXT: Final = r"A-Za-z0-9!#$%&'*+\-/=?^_`{|}~"
+_QTEXT: Final = r"[ !#-\[\]-~]|\\[ -~]"
+_SNUM: Final = r"(?:25[0-5]|2[0-4]\d|[01]?\d?\d)"
+_IPV6_FULL: Final = f"{_H16}(?::{_H16}){{7}}|{_H16}(?::{_H16}){{5}}:{_SNUM}(?:\\.{_SNUM}){{3}}"
+
+
+def ipv4() -> Term:
+    """Four decimal octets without leading zeros (RFC 2673, section 3.2)."""
+    return parse_pattern(f"^{IPV4}$")
+
+
+def ipv6() -> Term:
+    """RFC 4291, section 2.2, without zone and prefix length."""
+    return parse_pattern(f"^{IPV6}$")
+
+
+def hostname() -> Term:
+    """RFC 1123, section 2.1, at most 253 characters; labels that begin with ``xn--`` are left out."""
+    return intersect(parse_pattern(f"^{_HOST}$"), length(1, 253))
+
+
+def email() -> Term:
+    """The mailbox of RFC 5321, section 4.1.2, its local part within 64 characters."""
+    return _mailbox("", f"{_HOST}")
+
+
+def _mailbox(beyond_ascii: str, domain: str) -> Term:
+    atom = f"[{_ATEXT}{beyond_ascii}]+"
+    quoted = f'"(?:{_QTEXT}{f"|[{beyond_ascii}]" if beyond_ascii else ""})*"'
+    compressed = _compressed_ipv6()
+    literal = rf"\[(?:{_SNUM}(?:\.{_SNUM}){{3}}|[Ii][Pp][Vv]6:(?:{_IPV6_FULL}|{compressed}))\]"
+    local = rf"(?:{atom}(?:\.{atom})*|{quoted})"
+    return intersect(
+        parse_pattern(f"^{local}@(?:{domain}|{literal})$"),
+        parse_pattern(r'^(?:"(?:[^"\\]|\\.){0,62}"|[^"@]{1,64})@(?:\[|[^\[]{1,253}$)'),
+    )
+
+
+def _compressed_ipv6() -> str:
+    """RFC 5321: ``::`` stands for at least two groups, so at most six are written beside it, or four and an IPv4 address."""
+    groups = []
+    for before in range(7):
+        left = f"{_H16}(?::{_H16}){{{before - 1}}}" if before else ""
+        right = f"(?:{_H16}(?::{_H16}){{0,{5 - before}}})?" if before < 6 else ""
+        groups.append(f"{left}::{right}")
+    for before in range(5):
+        left = f"{_H16}(?::{_H16}){{{before - 1}}}" if before else ""
+        groups.append(rf"{left}::(?:{_H16}:){{0,{4 - before}}}{_SNUM}(?:\.{_SNUM}){{3}}")
+    return "|".join(groups)
+
+
+def uri() -> Term:
+    """An absolute or relative-free URI: RFC 3986, section 3."""
+    return _identifier("", "", f"{_SCHEME}:", False)
+
+
+def uri_reference() -> Term:
+    """RFC 3986, section 4.1."""
+    return _identifier("", "", f"{_SCHEME}:", True)
+
+
+def iri() -> Term:
+    """RFC 3987, section 2.2."""
+    return _identifier(_UCS, _PRIVATE, f"{_SCHEME}:", False)
+
+
+def iri_reference() -> Term:
+    """RFC 3987, section 2.2."""
+    return _identifier(_UCS, _PRIVATE, f"{_SCHEME}:", True)
+
+
+def _identifier(ucs: str, private: str, scheme: str, reference: bool) -> Term:
+    plain = f"{_UNRESERVED}{ucs}{_SUB_DELIMS}"
+    pchar = f"(?:[{plain}:@]|{_PERCENT})"
+    no_colon = f"(?:[{plain}@]|{_PERCENT})"
+    host = rf"(?:\[(?:{IPV6}|[Vv][0-9A-Fa-f]+\.[{_UNRESERVED}{_SUB_DELIMS}:]+)\]|(?:[{plain}]|{_PERCENT})*)"
+    authority = rf"(?:(?:[{plain}:]|{_PERCENT})*@)?{host}(?::\d*)?"
+    tail = rf"(?:\?(?:[{plain}:@/?{private}]|{_PERCENT})*)?(?:#(?:[{plain}:@/?]|{_PERCENT})*)?"
+    rooted = f"//{authority}(?:/{pchar}*)*|/(?:{pchar}+(?:/{pchar}*)*)?"
+    absolute = f"{scheme}(?:{rooted}|{pchar}+(?:/{pchar}*)*)?{tail}"
+    relative = f"(?:{rooted}|{no_colon}+(?:/{pchar}*)*)?{tail}"
+    return parse_pattern(f"^(?:{absolute}|{relative})$" if reference else f"^{absolute}$")
+
+
+def uri_template() -> Term:
+    """RFC 6570 with the operators that it defines."""
+    varchar = f"(?:[A-Za-z0-9_]|{_PERCENT})"
+    varspec = rf"{varchar}(?:\.?{varchar})*(?::[1-9]\d{{0,3}}|\*)?"
+    literals = rf"[!#$&'(-;=?-\[\]_a-z~{_UCS}{_PRIVATE}]|{_PERCENT}"
+    return parse_pattern(rf"^(?:{literals}|\{{[+#./;?&]?{varspec}(?:,{varspec})*\}})*$")
+
+
+def json_pointer() -> Term:
+    """RFC 6901, section 3."""
+    return parse_pattern(r"^(?:/(?:[^~/]|~[01])*)*$")
+
+
+def relative_json_pointer() -> Term:
+    """The Relative JSON Pointer draft, without the index manipulation that only its later versions have."""
+    return parse_pattern(r"^(?:0|[1-9]\d*)(?:#|(?:/(?:[^~/]|~[01])*)*)$")
+
+
+def uuid() -> Term:
+    """RFC 4122, section 3: five groups of hexadecimal digits."""
+    return parse_pattern("^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")
