@@ -205,7 +205,7 @@ class Unique(Expr):
 
 
 class Property(Expr):
-    """The member called ``name``, if there is one, satisfies ``value``."""
+    """The member called ``name``, if there is one, satisfies ``value``. With TRUE it still gives the name a place."""
 
     __slots__ = ()
     name: str = _field(1)  # type: ignore[assignment]
@@ -241,6 +241,13 @@ class NumProperties(Expr):
     __slots__ = ()
     low: int = _field(1)  # type: ignore[assignment]
     high: int | None = _field(2)  # type: ignore[assignment]
+
+
+class Holds(Expr):
+    """The member or item now being read satisfies ``value``: an open question in a formula about its container."""
+
+    __slots__ = ()
+    value: Expr = _field(1)  # type: ignore[assignment]
 
 
 class KeySet:
@@ -299,7 +306,7 @@ class Algebra:
 
     def atom(self, kind: type[Expr], *fields: object) -> Expr:
         """The node of class ``kind`` with ``fields``; trivial ones become TRUE or FALSE."""
-        if kind in (Item, Items, Property, Properties) and fields[1] is TRUE:
+        if kind in (Item, Items, Properties) and fields[1] is TRUE:
             return TRUE
         if kind in (Length, NumItems, NumProperties):
             low, high = fields
@@ -337,7 +344,7 @@ class Algebra:
         types = ANY_TYPE if kind is And else 0
         for part in parts:
             for p in part.key[1] if type(part) is kind else (part,):
-                if p is absorbing:
+                if p is absorbing or (kind is Or and _vacuous(p)):
                     return absorbing
                 if type(p) is Types:
                     types = types & p.key[1] if kind is And else types | p.key[1]
@@ -356,7 +363,7 @@ class Algebra:
 
     def one(self, parts: Iterable[Expr]) -> Expr:
         """Exactly one of ``parts``. Duplicates matter: a formula that stands twice can never be the one."""
-        rest = [p for p in parts if p is not FALSE]
+        rest = [TRUE if _vacuous(p) else p for p in parts if p is not FALSE]
         if rest.count(TRUE) > 1:
             return FALSE
         if TRUE in rest:
@@ -371,6 +378,8 @@ class Algebra:
         """The negation, with two of them cancelling out and types complemented."""
         if part is TRUE or part is FALSE:
             return FALSE if part is TRUE else TRUE
+        if _vacuous(part):
+            return FALSE
         if type(part) is Not:
             return part.key[1]
         if type(part) is Types:
@@ -422,6 +431,10 @@ class Algebra:
         if numbers:
             rest.append(self.all([self.atom(Types, NUMBER), self.atom(NumberIn, tuple(numbers.items()))]))
         return self.any(rest)
+
+
+def _vacuous(part: Expr) -> bool:
+    return type(part) is Property and part.key[2] is TRUE
 
 
 def spelled(value: int | float | Decimal) -> tuple[Decimal, str]:

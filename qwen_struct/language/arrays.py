@@ -1,0 +1,140 @@
+"""Arrays: a formula about an array is its own automaton.
+
+The state is the formula about the items still to come. Reading an item shifts the positions, counts down the bounds and
+asks the item's value what the formula wants to know of it; no bound is ever unrolled into copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import UnsupportedSchemaError
+from ..schema.algebra import FALSE, TRUE, And, Contains, Expr, Holds, Item, Items, NumItems, Or, Unique
+from .outcomes import outcomes, rebuild
+
+if TYPE_CHECKING:
+    from .values import Values
+
+
+class ArrayState:
+    """Between two items. Interned per :class:`.Values`, so that identity is equality."""
+
+    __slots__ = ("_next", "formula", "values")
+
+    def __init__(self, values: Values, formula: Expr) -> None:
+        self.values, self.formula = values, formula
+        self._next: list[tuple[Expr, ArrayState]] | None = None
+
+    def closable(self) -> bool:
+        """Whether the array may end here."""
+        return rebuild(self.values, self.formula, _at_end) is TRUE
+
+    def inhabited(self) -> bool:
+        """Whether some array goes on from here to its end."""
+        return self.values.decide((ArrayState, self.formula), self._inhabited)
+
+    def _inhabited(self) -> bool:
+        if self.closable():
+            return True
+        plain = self._plain()
+        return any(True for _ in self._alternatives()) if plain is None else plain
+
+    def _plain(self) -> bool | None:
+        """The answer for a conjunction of positions and bounds, without counting the items up; None for others."""
+        parts = self.formula.parts if type(self.formula) is And else (self.formula,)
+        if any(type(p) not in (Item, Items, NumItems) for p in parts):
+            return None
+        low = max([p.low for p in parts if type(p) is NumItems], default=0)
+        high = min([p.high for p in parts if type(p) is NumItems and p.high is not None], default=low)
+        if high < low:
+            return False
+        from_here_on_alike = 1 + max([p.index if type(p) is Item else p.start for p in parts if type(p) is not NumItems] or [0])
+        items = (self.values.algebra.all(_about(parts, i)) for i in range(min(low, from_here_on_alike)))
+        return all(self.values.inhabited(item) for item in items)
+
+    def next_items(self) -> list[tuple[Expr, ArrayState]]:
+        """What an item here must satisfy, and the state after it: one pair for each alternative."""
+        if self._next is None:
+            self._next = list(self._alternatives())
+        return self._next
+
+    def _alternatives(self) -> Iterator[tuple[Expr, ArrayState]]:
+        for value, rest in outcomes(self.values, rebuild(self.values, self.formula, self._after_item)):
+            state = array_state(self.values, rest)
+            if state.inhabited():
+                yield value, state
+
+    def _after_item(self, atom: Expr) -> Expr:
+        a = self.values.algebra
+        match atom:
+            case Item():
+                return _holds(self.values, atom.value) if atom.index == 0 else a.atom(Item, atom.index - 1, atom.value)
+            case Items():
+                if atom.start > 0:
+                    return a.atom(Items, atom.start - 1, atom.value)
+                return a.all([_holds(self.values, atom.value), atom])
+            case NumItems():
+                high = None if atom.high is None else atom.high - 1
+                return FALSE if high is not None and high < 0 else a.atom(NumItems, max(atom.low - 1, 0), high)
+            case Contains():
+                return self._after_contained(atom)
+        return atom
+
+    def _after_contained(self, atom: Contains) -> Expr:
+        a = self.values.algebra
+        if atom.start > 0:
+            return a.atom(Contains, atom.start - 1, atom.value, atom.low, atom.high)
+        found = _holds(self.values, atom.value)
+        if atom.high is None:  # more of them do no harm, so that the two cases may overlap
+            counted = TRUE if atom.low <= 1 else a.atom(Contains, 0, atom.value, atom.low - 1, None)
+            return a.any([a.all([found, counted]), a.all([a.negate(found), atom])])
+        counted = FALSE if atom.high == 0 else a.atom(Contains, 0, atom.value, max(atom.low - 1, 0), atom.high - 1)
+        return a.any([a.all([found, counted]), a.all([a.negate(found), atom])])
+
+
+def _about(parts: tuple[Expr, ...], index: int) -> list[Expr]:
+    return [
+        p.key[2] for p in parts if (type(p) is Item and p.index == index) or (type(p) is Items and p.start <= index)
+    ]
+
+
+def _holds(values: Values, value: Expr) -> Expr:
+    return value if value is TRUE or value is FALSE else values.algebra.atom(Holds, value)
+
+
+def _at_end(atom: Expr) -> Expr:
+    if type(atom) is NumItems or type(atom) is Contains:
+        return FALSE if atom.key[-2] > 0 else TRUE
+    return TRUE
+
+
+def array_state(values: Values, formula: Expr) -> ArrayState:
+    """The one state for ``formula``, which speaks about arrays only."""
+    key = (ArrayState, formula)
+    state = values.interned.get(key)
+    if state is None:
+        state = values.interned.setdefault(key, ArrayState(values, formula))
+    assert isinstance(state, ArrayState)
+    return state
+
+
+def array_states(values: Values, formula: Expr) -> list[ArrayState]:
+    """The states before the first item: one for each branch of a choice."""
+    if formula is FALSE:
+        return []
+    _refuse_unique(formula)
+    parts = formula.parts if type(formula) is Or else (formula,)
+    return [array_state(values, p) for p in parts]
+
+
+def _refuse_unique(formula: Expr) -> None:
+    """uniqueItems cannot be enforced yet, unless there is at most one item anyway."""
+    parts = formula.key[1] if type(formula) in (And, Or) else (formula,)
+    if type(formula) is And and any(type(p) is NumItems and p.high is not None and p.high <= 1 for p in parts):
+        return
+    for part in parts:
+        if type(part) is Unique:
+            raise UnsupportedSchemaError("uniqueItems cannot be enforced yet", keyword="uniqueItems")
+        if type(part) in (And, Or):
+            _refuse_unique(part)

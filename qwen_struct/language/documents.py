@@ -1,0 +1,258 @@
+"""The language of a schema: all canonical JSON texts of its values, walked byte by byte.
+
+A position in a document is a set of threads. A thread is a lexeme being read and a continuation: what comes when the
+lexeme has ended. Continuations are linked frames, one for each open array or object, interned like everything else, so
+that equal positions are one object and whoever walks may remember what it learnt about them. There is more than one
+thread only where a choice in the schema is still open. A state exists only if some document completes it.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterable
+from enum import Enum
+
+from ..schema.algebra import ARRAY, FALSE_, NULL, NUMBER, OBJECT, STRING, TRUE_, Expr
+from .arrays import ArrayState
+from .lexemes import END, QUOTE, Lexeme, Literal, literal, number, text
+from .objects import ObjectState
+from .values import Values
+
+_WORDS = ((NULL, literal(b"null")), (FALSE_, literal(b"false")), (TRUE_, literal(b"true")))
+
+
+class Whitespace(Enum):
+    """Where blanks stand: nowhere, as ``json.dumps`` writes by default, or as with ``indent=2``."""
+
+    COMPACT = "compact"
+    SPACED = "spaced"
+    INDENTED = "indented"
+
+
+class Continuation:
+    """What comes after a lexeme. ``open`` gives the threads there; built by :class:`Documents` only."""
+
+    __slots__ = ("_open", "_threads", "captures")
+
+    def __init__(self, open_: Callable[[], Iterable[Thread]], captures: Capture | None = None) -> None:
+        self._open = open_
+        self._threads: tuple[Thread, ...] | None = None
+        self.captures = captures  # set where what comes depends on the text just read
+
+    def open(self) -> tuple[Thread, ...]:
+        """The threads at this point."""
+        threads = self._threads
+        if threads is None:
+            threads = self._threads = tuple(self._open())
+        return threads
+
+
+#: The continuation once the name just read is known: an undeclared name must not come twice.
+Capture = Callable[[str], Continuation]
+Thread = tuple[Lexeme, "Continuation"]
+
+
+class Name(Lexeme):
+    """Inside the name of a declared member; ``node`` is where in the trie of names."""
+
+    __slots__ = ("after", "depth", "documents", "node", "state")
+
+    def __init__(
+        self, documents: Documents, state: ObjectState, node: NameNode, after: Continuation, depth: int
+    ) -> None:
+        super().__init__(quote=node.ends_in(state))
+        self.documents, self.state, self.node, self.after, self.depth = documents, state, node, after, depth
+
+    def _build(self) -> dict[int, Lexeme]:
+        return {
+            byte: self.documents.name(self.state, child, self.after, self.depth)
+            for byte, child in self.node.children.items()
+            if child.reachable(self.state)
+        }
+
+    def closed(self, after: Continuation) -> Continuation:
+        assert self.node.index is not None
+        return self.documents.declared_member(self.state, self.node.index, self.after, self.depth)
+
+
+class NameNode:
+    """A node of the trie of an object's declared names, over the bytes of their JSON spelling."""
+
+    __slots__ = ("children", "index", "indices")
+
+    def __init__(self) -> None:
+        self.children: dict[int, NameNode] = {}
+        self.index: int | None = None  # of the name that ends here
+        self.indices: list[int] = []  # of all names below, ascending
+
+    def reachable(self, state: ObjectState) -> bool:
+        """Whether a name at or below this node can come next."""
+        candidates = state.candidates()
+        if isinstance(candidates, range):
+            at = bisect_left(self.indices, candidates.start)
+            while at < len(self.indices) and self.indices[at] < candidates.stop:
+                if state.declared(self.indices[at]):
+                    return True
+                at += 1
+            return False
+        return any(i in candidates and state.declared(i) for i in self.indices)
+
+    def ends_in(self, state: ObjectState) -> bool:
+        """Whether a name that can come next ends at this node."""
+        return self.index is not None and self.index in state.candidates() and bool(state.declared(self.index))
+
+
+class Documents:
+    """The automaton of one schema. ``start`` is the set of threads before the document's first byte."""
+
+    def __init__(self, values: Values, root: Expr, whitespace: Whitespace = Whitespace.SPACED) -> None:
+        self.values = values
+        self.style = whitespace
+        self._interned: dict[Hashable, Continuation] = {}
+        self._names: dict[int, NameNode] = {}
+        self._name_states: dict[Hashable, Name] = {}
+        spaced = whitespace is not Whitespace.COMPACT
+        self._colon = b": " if spaced else b":"
+        self._comma = b"," if whitespace is not Whitespace.SPACED else b", "
+        self.done = Continuation(lambda: [(END, self.done)])
+        self.start = self._value(root, self.done, 0).open()
+
+    # Continuations, each under the key that makes it one object. ------------------------------------------------
+
+    def _cont(self, key: Hashable, open_: Callable[[], Iterable[Thread]], captures: Capture | None = None) -> Continuation:
+        found = self._interned.get(key)
+        if found is None:
+            found = self._interned.setdefault(key, Continuation(open_, captures))
+        return found
+
+    def merge(self, continuations: Iterable[Continuation]) -> Continuation:
+        """Any of ``continuations``."""
+        parts = dict.fromkeys(continuations)
+        if len(parts) == 1:
+            return next(iter(parts))
+        key = ("any", frozenset(parts))
+        return self._cont(key, lambda: self.joined(t for c in parts for t in c.open()), self._merged_capture(parts))
+
+    def _merged_capture(self, parts: Iterable[Continuation]) -> Capture | None:
+        capturing = [c for c in parts if c.captures is not None]
+        if not capturing:
+            return None
+        plain = [c for c in parts if c.captures is None]
+        return lambda name: self.merge([*plain, *(c.captures(name) for c in capturing if c.captures)])
+
+    def joined(self, threads: Iterable[Thread]) -> list[Thread]:
+        """``threads`` with those at the same lexeme made one."""
+        by_lexeme: dict[Lexeme, list[Continuation]] = {}
+        for lexeme, continuation in threads:
+            by_lexeme.setdefault(lexeme, []).append(continuation)
+        return [(lexeme, cs[0] if len(cs) == 1 else self.merge(cs)) for lexeme, cs in by_lexeme.items()]
+
+    def _value(self, formula: Expr, after: Continuation, depth: int) -> Continuation:
+        key = ("value", formula, after)
+        return self._cont(key, lambda: self.joined(self._open_value(formula, after, depth)))
+
+    def _open_value(self, formula: Expr, after: Continuation, depth: int) -> Iterable[Thread]:
+        values = self.values
+        for kind, word in _WORDS:
+            if values.has_value(formula, kind):
+                yield word, after
+        if values.has_value(formula, STRING):
+            term = values.string_term(values.restrict(formula, STRING))
+            yield literal(b'"'), self._cont(("text", term.id, after), lambda: [(text(term), after)])
+        if values.has_value(formula, NUMBER):
+            yield number(values.number_term(values.restrict(formula, NUMBER))), after
+        for array in values.array_states(values.restrict(formula, ARRAY)):
+            yield literal(b"["), self._items(array, after, depth + 1, first=True)
+        for object_ in values.object_states(values.restrict(formula, OBJECT)):
+            yield literal(b"{"), self._members(object_, after, depth + 1, first=True)
+
+    def _separator(self, depth: int, first: bool) -> bytes:
+        comma = b"" if first else self._comma
+        return comma + b"\n" + b"  " * depth if self.style is Whitespace.INDENTED else comma
+
+    def _closing(self, bracket: bytes, depth: int, first: bool) -> Literal:
+        if self.style is Whitespace.INDENTED and not first:
+            return literal(b"\n" + b"  " * (depth - 1) + bracket)
+        return literal(bracket)
+
+    # Arrays. ----------------------------------------------------------------------------------------------------
+
+    def _items(self, state: ArrayState, after: Continuation, depth: int, first: bool = False) -> Continuation:
+        key = ("items", state, after, first)
+        return self._cont(key, lambda: self.joined(self._open_items(state, after, depth, first)))
+
+    def _open_items(self, state: ArrayState, after: Continuation, depth: int, first: bool) -> Iterable[Thread]:
+        if state.closable():
+            yield self._closing(b"]", depth, first), after
+        separator = self._separator(depth, first)
+        following = [self._value(v, self._items(s, after, depth), depth) for v, s in state.next_items()]
+        if following:
+            item = self.merge(following)
+            if separator:
+                yield literal(separator), item
+            else:
+                yield from item.open()
+
+    # Objects. ---------------------------------------------------------------------------------------------------
+
+    def _members(self, state: ObjectState, after: Continuation, depth: int, first: bool = False) -> Continuation:
+        key = ("members", state, after, first)
+        return self._cont(key, lambda: self.joined(self._open_members(state, after, depth, first)))
+
+    def _open_members(self, state: ObjectState, after: Continuation, depth: int, first: bool) -> Iterable[Thread]:
+        if state.closable():
+            yield self._closing(b"}", depth, first), after
+        if any(state.declared(i) for i in state.candidates()) or state.undeclared():
+            name = self._cont(("name", state, after), lambda: self._open_name(state, after, depth))
+            yield literal(self._separator(depth, first) + b'"'), name
+
+    def _open_name(self, state: ObjectState, after: Continuation, depth: int) -> Iterable[Thread]:
+        root = self._names.get(id(state.spec))
+        if root is None:
+            root = self._names[id(state.spec)] = _name_trie(state.spec.names)
+        if root.reachable(state):
+            yield self.name(state, root, after, depth), self.done  # a name knows by itself what comes after it
+        for c, term in state.undeclared():
+            yield text(term), self._undeclared_member(state, c, None, after, depth)
+
+    def name(self, state: ObjectState, node: NameNode, after: Continuation, depth: int) -> Name:
+        """The state inside a declared name."""
+        key = (state, node, after)
+        found = self._name_states.get(key)
+        if found is None:
+            found = self._name_states.setdefault(key, Name(self, state, node, after, depth))
+        return found
+
+    def declared_member(self, state: ObjectState, index: int, after: Continuation, depth: int) -> Continuation:
+        """After the quote that closes the name of declared member ``index``."""
+        key = ("declared", state, index, after)
+        return self._cont(key, lambda: self._open_member(state.declared(index), after, depth))
+
+    def _undeclared_member(
+        self, state: ObjectState, c: int, name: str | None, after: Continuation, depth: int
+    ) -> Continuation:
+        key = ("undeclared", state, c, name, after)
+        captures = None
+        if name is None:
+            captures = lambda name: self._undeclared_member(state, c, name, after, depth)  # noqa: E731
+        return self._cont(key, lambda: self._open_member(state.undeclared_next(c, name), after, depth), captures)
+
+    def _open_member(self, alternatives: list, after: Continuation, depth: int) -> Iterable[Thread]:
+        following = [self._value(v, self._members(s, after, depth), depth) for v, s in alternatives]
+        return [(literal(self._colon), self.merge(following))]
+
+
+def _name_trie(names: tuple[str, ...]) -> NameNode:
+    root = NameNode()
+    for index, name in enumerate(names):
+        node = root
+        node.indices.append(index)
+        for byte in json.dumps(name, ensure_ascii=False).encode()[1:-1]:
+            node = node.children.setdefault(byte, NameNode())
+            node.indices.append(index)
+        node.index = index
+    return root
+
+
+__all__ = ["QUOTE", "Capture", "Continuation", "Documents", "Name", "Thread", "Whitespace"]

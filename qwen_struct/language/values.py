@@ -1,0 +1,224 @@
+"""Formulas about one JSON type: what is left of a formula when the type is known, and whether a value exists.
+
+:class:`Values` holds what is learnt about the formulas of one schema. Strings and numbers become terms (regular
+languages of their text), arrays and objects become the automata of :mod:`.arrays` and :mod:`.objects`. Whether some value
+satisfies a formula is decided as a least fixpoint, so that a schema whose values would have to be infinite is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+
+from ..errors import SchemaBudgetError, UnresolvableReferenceError, UnsupportedSchemaError
+from ..schema.algebra import (
+    ARRAY, FALSE, NUMBER, OBJECT, STRING, TRUE, TYPES, Algebra, And, Constant, Expr, Format, KeySet, Length, Not, One,
+    Or, Pattern, Ref, StringIn, Types, type_of,
+)  # fmt: skip
+from .arrays import ArrayState, array_states
+from .decide import FuelExhausted, is_empty
+from .ecma import PatternError, UnsupportedPatternError, parse_pattern
+from .formats import format_term
+from .numbers import fold, number_term
+from .objects import ObjectState, object_states
+from .terms import ANY, EMPTY, Term, complement, length, literals, union
+
+DEFAULT_FUEL = 200_000
+
+
+class Values:
+    """Memoised knowledge about the formulas of one schema. ``fuel`` limits the questions that are decided."""
+
+    def __init__(self, algebra: Algebra, fuel: int = DEFAULT_FUEL, any_order: bool = False) -> None:
+        self.algebra, self.any_order = algebra, any_order
+        self._fuel = fuel
+        self._known: dict[Hashable, bool] = {}
+        self._deciding: dict[Hashable, int] = {}  # question -> how many were open when it was asked
+        self._lowest_assumed = 0
+        self._key_terms: dict[KeySet, Term] = {}
+        self._restricting: set[Expr] = set()
+        self.interned: dict[Hashable, object] = {}  # the states of arrays and objects
+
+    # Formulas by type. ------------------------------------------------------------------------------------------
+
+    def restrict(self, formula: Expr, kind: int) -> Expr:
+        """``formula`` for values of the type ``kind``: only atoms about that type remain."""
+        found = formula.memo.get(kind)
+        if found is None:
+            found = formula.memo[kind] = self._restrict(formula, kind)
+        return found
+
+    def _restrict(self, formula: Expr, kind: int) -> Expr:
+        a = self.algebra
+        match formula:
+            case Constant():
+                return formula
+            case Types():
+                return TRUE if formula.mask & kind else FALSE
+            case And():
+                return a.all([self.restrict(p, kind) for p in formula.parts])
+            case Or():
+                return a.any([self.restrict(p, kind) for p in formula.parts])
+            case One():
+                return a.one([self.restrict(p, kind) for p in formula.parts])
+            case Not():
+                return a.negate(self.restrict(formula.part, kind))
+            case Ref():
+                return self._restrict_target(formula, kind)
+        return formula if type_of(formula) == kind else TRUE
+
+    def _restrict_target(self, ref: Ref, kind: int) -> Expr:
+        if ref in self._restricting:
+            raise UnresolvableReferenceError(
+                "the reference leads back to itself without descending into the value; break the circle",
+                pointer=ref.pointer.removeprefix("#"),
+                keyword="$ref",
+            )
+        self._restricting.add(ref)
+        try:
+            assert ref.target is not None
+            return self.restrict(ref.target, kind)
+        finally:
+            self._restricting.discard(ref)
+
+    def string_term(self, formula: Expr) -> Term:
+        """The strings that satisfy ``formula``, which speaks about strings only."""
+        term = formula.memo.get("text")
+        if term is None:
+            term = formula.memo["text"] = self._string_term(formula)
+        return term
+
+    def _string_term(self, formula: Expr) -> Term:
+        match formula:
+            case Pattern():
+                return parse_pattern(formula.pattern)
+            case Format():
+                term = format_term(formula.name)
+                return ANY if term is None else term
+            case Length():
+                return length(formula.low, formula.high)
+            case StringIn():
+                return literals(formula.words)
+        return fold(formula, self.string_term)
+
+    def number_term(self, formula: Expr) -> Term:
+        """The spellings of numbers that satisfy ``formula``, which speaks about numbers only."""
+        term = formula.memo.get("number")
+        if term is None:
+            term = formula.memo["number"] = number_term(formula)
+        return term
+
+    def key_term(self, keys: KeySet) -> Term:
+        """The names in a set of keys."""
+        term = self._key_terms.get(keys)
+        if term is None:
+            parts = [literals(keys.names), *map(parse_pattern, sorted(keys.patterns))]
+            parts += [self.string_term(self.restrict(f, STRING)) for f in keys.satisfying]
+            term = union(*parts) if parts else EMPTY
+            term = self._key_terms[keys] = complement(term) if keys.complement else term
+        return term
+
+    # Whether there is a value. ----------------------------------------------------------------------------------
+
+    def inhabited(self, formula: Expr) -> bool:
+        """Whether some value satisfies ``formula``.
+
+        Raises: SchemaBudgetError when that takes more work than the fuel allows.
+        """
+        if formula is TRUE or formula is FALSE:
+            return formula is TRUE
+        return self.decide(formula, lambda: any(self.has_value(formula, kind) for kind in TYPES))
+
+    def has_value(self, formula: Expr, kind: int) -> bool:
+        """Whether some value of the type ``kind`` satisfies ``formula``."""
+        rest = self.restrict(formula, kind)
+        if rest is TRUE or rest is FALSE:
+            return rest is TRUE
+        if kind == STRING:
+            return not self.empty(self.string_term(rest))
+        if kind == NUMBER:
+            return not self.empty(self.number_term(rest))
+        if kind == ARRAY:
+            return any(True for _ in self.array_states(rest))
+        assert kind == OBJECT, rest
+        return any(True for _ in self.object_states(rest))
+
+    def array_states(self, formula: Expr) -> Iterator[ArrayState]:
+        """The states of arrays before their first item, those that some array completes."""
+        return (s for s in array_states(self, formula) if s.inhabited())
+
+    def object_states(self, formula: Expr) -> Iterator[ObjectState]:
+        """The states of objects before their first member, those that some object completes."""
+        return (s for s in object_states(self, formula) if s.inhabited())
+
+    def disjoint(self, left: Expr, right: Expr) -> bool:
+        """Whether no value satisfies both."""
+        return not self.inhabited(self.algebra.all([left, right]))
+
+    def empty(self, term: Term) -> bool:
+        """Whether a language of strings or numbers has no word."""
+        try:
+            return is_empty(term)
+        except FuelExhausted as error:
+            raise self._exhausted() from error
+
+    def decide(self, question: Hashable, answer: Callable[[], bool]) -> bool:
+        """``answer()``, remembered under ``question``; asked again while it is being answered, it is False.
+
+        That makes the answers a least fixpoint. A False that rests on such an assumption about a question still open
+        is not remembered, since that question may yet come out True.
+        """
+        known = self._known.get(question)
+        if known is not None:
+            return known
+        open_since = self._deciding.get(question)
+        if open_since is not None:
+            self._lowest_assumed = min(self._lowest_assumed, open_since)
+            return False
+        self._fuel -= 1
+        if self._fuel <= 0:
+            raise self._exhausted()
+        depth = self._deciding[question] = len(self._deciding)
+        outer, self._lowest_assumed = self._lowest_assumed, depth
+        try:
+            result = answer()
+        finally:
+            del self._deciding[question]
+            lowest, self._lowest_assumed = self._lowest_assumed, min(outer, self._lowest_assumed)
+        if result or lowest >= depth:
+            self._known[question] = result
+            self._lowest_assumed = outer
+        return result
+
+    @staticmethod
+    def _exhausted() -> SchemaBudgetError:
+        return SchemaBudgetError("what the schema allows could not be decided within its fuel; simplify the schema")
+
+    def check_strings(self, atoms: list[tuple[Expr, str, str]], key_patterns: list[tuple[str, str]]) -> None:
+        """Translates every pattern and format now, so that what cannot be enforced is refused before decoding.
+
+        Raises: UnsupportedSchemaError, InvalidSchemaError.
+        """
+        for atom, pointer, keyword in atoms:
+            with _Refusal(pointer, keyword):
+                self.string_term(atom)
+        for pattern, pointer in key_patterns:
+            with _Refusal(pointer, "patternProperties"):
+                parse_pattern(pattern)
+
+
+class _Refusal:
+    """Turns what the pattern parser says into a schema error that knows its place."""
+
+    def __init__(self, pointer: str, keyword: str) -> None:
+        self.pointer, self.keyword = pointer, keyword
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        from ..errors import InvalidSchemaError
+
+        if isinstance(error, UnsupportedPatternError):
+            raise UnsupportedSchemaError(str(error), pointer=self.pointer, keyword=self.keyword) from error
+        if isinstance(error, PatternError):
+            raise InvalidSchemaError(str(error), pointer=self.pointer, keyword=self.keyword) from error
