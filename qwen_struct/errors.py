@@ -22,10 +22,20 @@ Every message says what is wrong, where, and what to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 class QwenStructError(Exception):
-    """Base of all errors that qwen_struct raises on purpose."""
+    """Base of all errors that qwen_struct raises on purpose. They can be pickled, so they cross processes whole."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[QwenStructError], args: tuple[Any, ...], members: dict[str, Any]) -> QwenStructError:
+    error = kind.__new__(kind, *args)  # not through __init__, which takes other arguments and words the message
+    error.__dict__.update(members)
+    return error
 
 
 class SchemaError(QwenStructError, ValueError):
