@@ -7,6 +7,7 @@ from functools import cache
 from typing import Final
 
 from . import dates, internet
+from .python_formats import PYTHON
 from .terms import Term
 
 _STANDARD: Final[dict[str, Callable[[], Term]]] = {
@@ -33,4 +34,14 @@ _STANDARD: Final[dict[str, Callable[[], Term]]] = {
 def format_term(name: str) -> Term | None:
     """The strings of format ``name``; None for a name that no standard defines, which is an annotation."""
     build = _STANDARD.get(name)
+    return None if build is None else build()
+
+
+@cache
+def python_term(name: str) -> Term | None:
+    """The strings of format ``name`` that Pydantic's type for it accepts; None for a name that it does not enforce.
+
+    A part of ``format_term(name)`` where that exists. Use it for schemas that Pydantic generated.
+    """
+    build = PYTHON.get(name) or _STANDARD.get(name)
     return None if build is None else build()

@@ -22,8 +22,8 @@ _SUB_DELIMS: Final = "!$&'()*+,;="
 _UNRESERVED: Final = r"A-Za-z0-9\-._~"
 _SCHEME: Final = r"[A-Za-z][A-Za-z0-9+\-.]*"
 
-_OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-IPV4: Final = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
+OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+IPV4: Final = rf"{OCTET}(?:\.{OCTET}){{3}}"
 _H16: Final = "[0-9A-Fa-f]{1,4}"
 _LS32: Final = f"(?:{_H16}:{_H16}|{IPV4})"
 IPV6: Final = "(?:" + "|".join(

@@ -1,0 +1,160 @@
+"""What Python's own parsers, as Pydantic calls them, take of each format; plus the format names that only Pydantic emits.
+
+Each language lies within the standard's where there is one. Where Pydantic's limits are on values (a port, the days of a duration), the
+number of digits is limited instead, so a few extreme values are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from . import dates, internet
+from .ecma import parse_pattern
+from .terms import Term, complement, concat, intersect, length, literals, union
+
+_NOT_YEAR_ZERO: Final = "^(?!0000)"
+
+
+def date() -> Term:
+    """`datetime.date` begins with year 1."""
+    return intersect(dates.date(), parse_pattern(_NOT_YEAR_ZERO))
+
+
+def time() -> Term:
+    """`datetime.time` has no leap seconds; digits beyond the microsecond are cut off, which Pydantic does silently."""
+    return intersect(dates.time(), parse_pattern("^..:..:(?!60)"))
+
+
+def date_time() -> Term:
+    return concat(date(), literals("Tt"), time())
+
+
+def duration() -> Term:
+    """`datetime.timedelta` holds less than 10**9 days, and the clock part less than 2**32 seconds."""
+    few_digits = r"^P(?:\d{1,8}W|(?:\d{1,6}Y)?(?:\d{1,6}M)?(?:\d{1,8}D)?(?:T(?:\d{1,5}H)?(?:\d{1,6}M)?(?:\d{1,9}S)?)?)$"
+    return intersect(dates.duration(), parse_pattern(few_digits))
+
+
+def email() -> Term:
+    """What email-validator takes as deliverable: no quoted local part, no address literal, a domain under a plausible TLD."""
+    reserved = "(?:[aA][rR][pP][aA]|[iI][nN][vV][aA][lL][iI][dD]|[lL][oO][cC][aA][lL]|[oO][nN][iI][oO][nN]|[tT][eE][sS][tT])"
+    localhost = "[lL][oO][cC][aA][lL][hH][oO][sS][tT]"
+    return intersect(
+        internet.email(),
+        length(0, 254),
+        parse_pattern(r'^[^"\[@]*@[^@.]+\.[^@]*[A-Za-z]$'),
+        complement(parse_pattern(rf"\.(?:{reserved}|{localhost})$|[@.]..--")),
+    )
+
+
+_PORT: Final = r"(?:0*(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?"
+_WEB: Final = "(?:[Hh][Tt][Tt][Pp][Ss]?|[Ww][Ss]{1,2}|[Ff][Tt][Pp])"
+_FILE: Final = "[Ff][Ii][Ll][Ee]"
+_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9])?"
+_DOMAIN: Final = rf"(?!(?:[^./?#:]*\.)*(?:\d+|0[xX][0-9A-Fa-f]*)(?:[/?#:]|$))(?!(?:[^./?#:]*\.)*[Xx][Nn]--){_NAME}(?:\.{_NAME})*"
+
+
+def uri() -> Term:
+    """What `pydantic.AnyUrl` takes: the schemes of the web need a host name or address, ports end at 65535."""
+    host = rf"(?:{_DOMAIN}|{internet.IPV4}|\[{internet.IPV6}\])"
+    web = rf"{_WEB}://(?:[^/?#@\[]*@)?{host}(?::{_PORT})?(?:[/?#].*)?"
+    file = rf"{_FILE}:(?:///.*|/(?:[^/].*)?|//{host}(?:[/?#].*)?|[^/].*)"
+    opaque_host = rf"(?:\[{internet.IPV6}\]|[^/?#@\[\]:]+)"
+    other = rf"(?!(?:{_WEB}|{_FILE}):)[^:]+:(?://(?:[/?#].*)?|//(?:[^/?#@\[]*@)?{opaque_host}(?::{_PORT})?(?:[/?#].*)?|(?!//).*)"
+    return intersect(internet.uri(), parse_pattern(f"^(?:{web}|{file}|{other})$"))
+
+
+def uuid_of_version(version: int) -> Callable[[], Term]:
+    """UUIDs whose version digit is ``version``, of the RFC's variant."""
+
+    def build() -> Term:
+        return parse_pattern(f"^[0-9A-Fa-f]{{8}}-[0-9A-Fa-f]{{4}}-{version}[0-9A-Fa-f]{{3}}-[89ABab][0-9A-Fa-f]{{3}}-[0-9A-Fa-f]{{12}}$")
+
+    return build
+
+
+_IPV4_PREFIX: Final = r"(?:[12]?\d|3[0-2])"
+_IPV6_PREFIX: Final = r"(?:[1-9]?\d|1[01]\d|12[0-8])"
+
+
+def ipv4_interface() -> Term:
+    """An address, with or without the length of its network prefix."""
+    return parse_pattern(f"^{internet.IPV4}(?:/{_IPV4_PREFIX})?$")
+
+
+def ipv6_interface() -> Term:
+    return parse_pattern(f"^{internet.IPV6}(?:/{_IPV6_PREFIX})?$")
+
+
+def ipv4_network() -> Term:
+    """An address whose bits beyond the prefix are zero, as `ipaddress` demands."""
+    networks = [internet.IPV4]
+    for bits in range(33):
+        octets = [internet.OCTET] * (bits // 8)
+        if bits % 8:
+            octets.append("(?:" + "|".join(str(value) for value in range(0, 256, 1 << (8 - bits % 8))) + ")")
+        networks.append(r"\.".join(octets + ["0"] * (4 - len(octets))) + f"/{bits}")
+    return parse_pattern(f"^(?:{'|'.join(networks)})$")
+
+
+def ipv6_network() -> Term:
+    """An address whose bits beyond the prefix are zero. The zero groups at the end are written ``::`` or ``0``."""
+    networks = [internet.IPV6]
+    for bits in range(129):
+        groups = ["[0-9A-Fa-f]{1,4}"] * (bits // 16)
+        if bits % 16:
+            groups.append(_group_with_zeros(16 - bits % 16))
+        start, missing = ":".join(groups), 8 - len(groups)
+        full = ":".join(groups + ["0{1,4}"] * missing)
+        networks.append(f"(?:{start}::|{full})/{bits}" if missing else f"{start}/{bits}")
+    return parse_pattern(f"^(?:{'|'.join(networks)})$")
+
+
+def _group_with_zeros(count: int) -> str:
+    """Four hexadecimal digits, leading zeros optional, whose last ``count`` bits are zero."""
+    digits, rest = divmod(count, 4)
+    step = 1 << rest
+    wanted = "".join(f"{value:x}{value:X}" if value > 9 else str(value) for value in range(0, 16, step))
+    before = 3 - digits
+    return f"(?:[0-9A-Fa-f]{{0,{before}}}[{wanted}]{'0' * digits}|0{{1,4}})"
+
+
+def any_of(*builders: Callable[[], Term]) -> Callable[[], Term]:
+    return lambda: union(*[build() for build in builders])
+
+
+def base64() -> Term:
+    return parse_pattern("^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
+
+
+def base64url() -> Term:
+    return parse_pattern("^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}==|[A-Za-z0-9_-]{3}=)?$")
+
+
+def name_email() -> Term:
+    """An address alone, or as ``Given Family <address>``."""
+    pretty = concat(parse_pattern("^[A-Za-z]+(?: [A-Za-z]+)* $"), literals("<"), email(), literals(">"))
+    return union(email(), pretty)
+
+
+PYTHON: Final[dict[str, Callable[[], Term]]] = {
+    "date": date,
+    "time": time,
+    "date-time": date_time,
+    "duration": duration,
+    "email": email,
+    "idn-email": email,
+    "name-email": name_email,
+    "uri": uri,
+    "ipv4network": ipv4_network,
+    "ipv6network": ipv6_network,
+    "ipv4interface": ipv4_interface,
+    "ipv6interface": ipv6_interface,
+    "ipvanyaddress": any_of(internet.ipv4, internet.ipv6),
+    "ipvanynetwork": any_of(ipv4_network, ipv6_network),
+    "ipvanyinterface": any_of(ipv4_interface, ipv6_interface),
+    "base64": base64,
+    "base64url": base64url,
+    **{f"uuid{version}": uuid_of_version(version) for version in range(1, 9)},
+}
