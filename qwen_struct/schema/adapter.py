@@ -19,6 +19,7 @@ from .decimals import quote_decimals
 from .inputs import SchemaInput
 from .python_types import ReadableSchema, StrictSchema
 from .raw import parse
+from .typed_dicts import modern
 from .walk import pointer_of
 
 # Pydantic's names of what is wrong, where JSON Schema has a keyword for it; "..._type" and "..._parsing" are `type`.
@@ -58,7 +59,8 @@ def from_type(annotation: Any) -> SchemaInput:
         raise UnsupportedSchemaError(f"{name}: {error.message}; give the field a type that JSON has") from error
     except PydanticUserError as error:
         raise InvalidSchemaError(f"{name}: {error.message}") from error
-    description = json_schema.get("description")
+    root = json_schema.get("$ref", "").removeprefix("#/$defs/")  # a recursive type stands among the definitions
+    description = json_schema.get("$defs", {}).get(root, json_schema).get("description")
     return SchemaInput(
         json_schema=json_schema,
         constraint_schema=constraint_schema,
@@ -72,7 +74,7 @@ def from_type(annotation: Any) -> SchemaInput:
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
     _refuse_what_is_no_type(annotation)
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        adapter: TypeAdapter[Any] = TypeAdapter(modern(annotation))
         adapter.rebuild()
         adapter.core_schema  # noqa: B018  (raises what rebuild leaves open)
     except PydanticUndefinedAnnotation as error:

@@ -29,7 +29,7 @@ _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _HOST = rf"(?:(?:{_LABEL}\.)*[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*|{_IPV4})"
 _PORT = r"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))"
 _PCHAR = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
-_USER = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+"
+_USER = r"(?:[A-Za-z0-9._~!$&'()*+=-]|%[0-9A-Fa-f]{2})+"
 _TAIL = rf"(?:/{_PCHAR}*)*(?:\?(?:{_PCHAR}|[/?])*)?(?:#(?:{_PCHAR}|[/?])*)?"
 
 _COUNT = r"[0-9]{1,6}"  # 999,999 years are the longest that datetime.timedelta holds
@@ -69,6 +69,7 @@ FORMATS: dict[str, dict[str, Any]] = {
     "ipvanyinterface": {"anyOf": [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}]},
     "base64": _text(_BASE64.format("+/")),
     "base64url": _text(_BASE64.format("_-")),
+    "hex": _text(f"(?:{_HEX}{{2}})*"),
     **{
         f"uuid{n}": _text(rf"{_HEX}{{8}}-{_HEX}{{4}}-{n}{_HEX}{{3}}-[89ABab]{_HEX}{{3}}-{_HEX}{{12}}")
         for n in range(1, 9)
@@ -79,27 +80,29 @@ FORMATS: dict[str, dict[str, Any]] = {
 def date_between(first: datetime.date, last: datetime.date) -> dict[str, Any]:
     """Calendar dates from ``first`` to ``last``, both included and in this order."""
     low, high = (day.strftime("%Y%m%d").zfill(8) for day in (first, last))
-    return {"type": "string", "format": "date", "pattern": f"^{_between(low, high, 0)}$"}
+    if low.endswith("0101"):  # from the start of a year: what comes before it is no date
+        low = low[:4] + "0000"
+    if high.endswith("1231"):
+        high = high[:4] + "9999"
+    return {"type": "string", "format": "date", "pattern": f"^{_between(low, high)}$"}
 
 
-def _between(low: str, high: str, at: int) -> str:
-    """A pattern for the digits of dates from ``low`` to ``high``, which agree before the digit ``at``.
+def _between(low: str, high: str) -> str:
+    """A pattern for the last digits of a date, as many as ``low`` and ``high`` have, from ``low`` to ``high``.
 
-    The calendar is the format's to check, so month and day of a whole year need not be spelled out.
+    The calendar is the format's to check, so the days of a whole year or month need not be spelled out.
     """
-    if low[at:] <= _FIRST[at:] and high[at:] >= _LAST[at:]:
-        return "".join(_HYPHEN.get(i, "") + "[0-9]" for i in range(at, 8))
+    left = len(low)
+    hyphen = "-" if left in (4, 2) else ""
+    if low == "0" * left and high == "9" * left:
+        return "".join("-[0-9]" if i in (4, 2) else "[0-9]" for i in range(left, 0, -1))
     rests: dict[str, list[str]] = {}  # what may follow -> the digits that it follows, in order
-    for digit in map(str, range(int(low[at]), int(high[at]) + 1)):
-        least = low if digit == low[at] else low[:at] + digit + _FIRST[at + 1 :]
-        most = high if digit == high[at] else high[:at] + digit + _LAST[at + 1 :]
-        rests.setdefault(_between(least, most, at + 1) if at < 7 else "", []).append(digit)
+    for digit in map(str, range(int(low[0]), int(high[0]) + 1)):
+        least = low[1:] if digit == low[0] else "0" * (left - 1)
+        most = high[1:] if digit == high[0] else "9" * (left - 1)
+        rests.setdefault(_between(least, most) if left > 1 else "", []).append(digit)
     arms = [(f"[{d[0]}-{d[-1]}]" if len(d) > 1 else d[0]) + rest for rest, d in rests.items()]
-    return _HYPHEN.get(at, "") + (arms[0] if len(arms) == 1 else f"(?:{'|'.join(arms)})")
-
-
-_FIRST, _LAST = "00000101", "99991231"
-_HYPHEN = {4: "-", 6: "-"}  # before which digit of a date
+    return hyphen + (arms[0] if len(arms) == 1 else f"(?:{'|'.join(arms)})")
 
 
 def url(schemes: Iterable[str] | None, *, many_hosts: bool = False) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import takewhile
 
 _ECMA_SPACE = r"\t-\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _SHARED_SPACE = r"\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -74,16 +73,26 @@ def pydantic_to_ecma(pattern: str) -> str:
 
 def _rewrite(pattern: str, atom: Callable[[str], str], member: Callable[[str, bool], str]) -> Iterator[str]:
     """``pattern`` by tokens: ``atom`` rewrites what stands alone, ``member(token, negated)`` what is in a class."""
-    tokens = iter(_TOKEN.findall(pattern))
-    for token in tokens:
+    tokens = _TOKEN.findall(pattern)
+    at = 0
+    while at < len(tokens):
+        token = tokens[at]
         if token not in ("[", "[^"):
             yield atom(token)
+            at += 1
             continue
-        inside = list(takewhile(lambda t: t != "]", tokens))
-        if not inside:  # ECMA-262: [] matches nothing, [^] everything
-            yield r"(?!)" if token == "[" else r"[\s\S]"
-        else:
-            yield token + "".join(member(part, token == "[^") for part in inside) + "]"
+        if "]" not in tokens[at:]:
+            raise MalformedPattern("a character class is not closed")
+        end = tokens.index("]", at)
+        yield _character_class(tokens[at + 1 : end], token == "[^", member)
+        at = end + 1
+
+
+def _character_class(inside: list[str], negated: bool, member: Callable[[str, bool], str]) -> str:
+    everything = any({small, small.upper()} <= set(inside) for small in (r"\s", r"\d", r"\w"))
+    if everything or not inside:  # ECMA-262: [] matches nothing, [^] everything
+        return r"(?!)" if everything == negated else r"[\s\S]"
+    return ("[^" if negated else "[") + "".join(member(token, negated) for token in inside) + "]"
 
 
 def _python_atom(token: str) -> str:

@@ -8,8 +8,8 @@ fits it validates against the published schema, formats asserted, and Pydantic a
 * A Decimal is written as a number, never as a string.
 * The members of a tagged union state their tag, even where it has a default.
 
-What a Python function decides (validators), and bounds on datetimes, times and timedeltas, is left to Pydantic's own
-check of the finished value.
+Left to Pydantic's check of the finished value: what a Python function decides (validators), bounds on datetimes, times
+and timedeltas, a Decimal's ``max_digits`` without ``decimal_places``, and whether base64 holds UTF-8.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pydantic_core import core_schema
 
 from ..errors import UnsatisfiableSchemaError, UnsupportedSchemaError
 from . import limits
-from .patterns import UntranslatablePattern, pydantic_to_ecma
+from .patterns import MalformedPattern, UntranslatablePattern, pydantic_to_ecma
 from .walk import subschemas
 
 _ONE_DAY = datetime.timedelta(days=1)
@@ -38,7 +38,7 @@ class ReadableSchema(GenerateJsonSchema):
         number, *_spelled_as_string = super().decimal_schema(schema)["anyOf"]
         places = schema.get("decimal_places")
         if places is not None and "multipleOf" not in number:
-            number["multipleOf"] = 10**-places if places else 1
+            number["multipleOf"] = float(f"1e-{places}") if places else 1
         if (digits := schema.get("max_digits")) is not None and digits > (places or 0):
             limit = 10 ** (digits - (places or 0))
             # Both Pydantic's own bound, when there is one, and the number of digits before the point count.
@@ -47,6 +47,9 @@ class ReadableSchema(GenerateJsonSchema):
             if number.get("exclusiveMinimum", number.get("minimum", -limit)) <= -limit:
                 number["exclusiveMinimum"] = -limit
         return number
+
+    def is_subclass_schema(self, schema: core_schema.IsSubclassSchema) -> JsonSchemaValue:
+        return self.handle_invalid_for_json_schema(schema, f"a class, {schema['cls'].__name__} or below it")
 
 
 class StrictSchema(ReadableSchema):
@@ -100,8 +103,9 @@ class StrictSchema(ReadableSchema):
 
     def bytes_schema(self, schema: core_schema.BytesSchema) -> JsonSchemaValue:
         result = super().bytes_schema(schema)
-        if result.pop("format", None) == "base64url":
-            return _without_length(result) | limits.FORMATS["base64url"]
+        result.pop("format", None)  # it tells of writing: ser_json_bytes
+        if (spelling := self._config.val_json_bytes) != "utf8":
+            return _without_length(result) | limits.FORMATS["base64url" if spelling == "base64" else "hex"]
         if "maxLength" in result:  # it counts bytes
             _add(result, limits.ASCII_ONLY)
         return result
@@ -157,7 +161,7 @@ class StrictSchema(ReadableSchema):
 def _ecma(pattern: str) -> str:
     try:
         return pydantic_to_ecma(pattern)
-    except UntranslatablePattern as error:
+    except (UntranslatablePattern, MalformedPattern) as error:
         raise UnsupportedSchemaError(
             f"the pattern {pattern!r} cannot be enforced: {error}", keyword="pattern"
         ) from error
@@ -179,7 +183,7 @@ def _add(node: dict[str, Any], more: dict[str, Any]) -> None:
 
 def _without_length(node: dict[str, Any]) -> dict[str, Any]:
     if node.keys() & {"minLength", "maxLength"}:
-        raise UnsupportedSchemaError("a length of bytes in base64; drop the limit", keyword="maxLength")
+        raise UnsupportedSchemaError("a limit on the length of encoded bytes; drop it", keyword="maxLength")
     return node
 
 

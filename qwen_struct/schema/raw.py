@@ -39,7 +39,7 @@ def _plain(value: Any, path: tuple[str | int, ...]) -> Any:
     if isinstance(value, float | Decimal):
         if not math.isfinite(value):
             raise _not_json(f"{value} is not a JSON number", path)
-        return value
+        return value if isinstance(value, float) else int(value) if value == int(value) else float(value)
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
@@ -80,7 +80,7 @@ def checker(schema: Any, retrieve: Retrieve | None = None) -> Callable[[Any], li
         registry=_registry(retrieve, validator_class.META_SCHEMA),
         format_checker=validator_class.FORMAT_CHECKER,
     )
-    return lambda value: _faults(validator, value, originals)
+    return lambda value: _foreign(value, ()) or _faults(validator, value, originals)
 
 
 def _dialect(schema: dict[str, Any] | bool) -> Dialect:
@@ -186,6 +186,24 @@ def _registry(retrieve: Retrieve | None, metaschema: Mapping[str, Any]) -> Any:
         return referencing.Resource.from_contents(document, default_specification=specification)
 
     return referencing.Registry(retrieve=fetch)  # type: ignore[call-arg]
+
+
+def _foreign(value: Any, path: tuple[str | int, ...]) -> list[Fault]:
+    """What a value holds that JSON cannot spell."""
+    if len(path) > MAX_DEPTH:
+        return [Fault(pointer_of(path), f"nested deeper than {MAX_DEPTH} levels, or inside itself", "type")]
+    if isinstance(value, dict):
+        named = [
+            Fault(pointer_of(path), f"the key {key!r} is no string", "type") for key in value if type(key) is not str
+        ]
+        return named + [fault for key, item in value.items() for fault in _foreign(item, (*path, key))]
+    if isinstance(value, list):
+        return [fault for index, item in enumerate(value) for fault in _foreign(item, (*path, index))]
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        return [Fault(pointer_of(path), f"{value} is no JSON number", "type")]
+    if value is None or isinstance(value, str | bool | int | float | Decimal):
+        return []
+    return [Fault(pointer_of(path), f"{_shown(value)} is a {type(value).__name__}, which JSON does not have", "type")]
 
 
 def _faults(validator: Any, value: Any, originals: dict[str, str]) -> list[Fault]:
