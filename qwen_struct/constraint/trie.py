@@ -1,0 +1,100 @@
+"""Tries of tokens: the whole vocabulary in flat arrays, and small ones for what may follow inside a token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+_NOTHING: tuple[int, ...] = ()
+
+
+class TrieNode:
+    """A place inside tokens: those that end here, and the nodes one byte further. ``index`` is in the flat arrays."""
+
+    __slots__ = ("_children", "index", "tokens", "trie")
+
+    def __init__(self, trie: TokenTrie | None, index: int, tokens: tuple[int, ...]) -> None:
+        self.trie, self.index, self.tokens = trie, index, tokens
+        self._children: dict[int, TrieNode] | None = None
+
+    @property
+    def children(self) -> dict[int, TrieNode]:
+        children = self._children
+        if children is None:
+            assert self.trie is not None
+            children = self._children = self.trie.children_of(self.index)
+        return children
+
+
+class TokenTrie:
+    """The trie of all tokens in preorder arrays, shape (num_nodes,): byte, depth, skip (the node after the subtree), token.
+
+    Tokens with equal bytes share a node; the first stands in ``token``, the rest in ``twins``.
+    """
+
+    def __init__(self, tokens: Sequence[bytes | None]) -> None:
+        order = sorted((token, i) for i, token in enumerate(tokens) if token is not None)
+        self.twins: dict[int, tuple[int, ...]] = {}  # first token id -> all of them
+        distinct: list[bytes] = []
+        first: list[int] = []
+        for token, i in order:
+            if distinct and distinct[-1] == token:
+                self.twins[first[-1]] = (*self.twins.get(first[-1], (first[-1],)), i)
+            else:
+                distinct.append(token)
+                first.append(i)
+        self.max_length = max(map(len, distinct), default=0)  # bytes of the longest token
+        self._fill(distinct, np.array(first, np.int32))
+        self._nodes: dict[int, TrieNode] = {}
+        self.root = self.node(0)
+
+    def _fill(self, distinct: list[bytes], first: np.ndarray) -> None:
+        from .kernels import build_trie
+
+        data = np.frombuffer(b"".join(distinct) or b"\0", np.uint8)
+        offsets = np.zeros(len(distinct) + 1, np.int64)
+        np.cumsum([len(token) for token in distinct], out=offsets[1:])
+        room = int(offsets[-1]) + 1
+        self.byte, self.depth = np.zeros(room, np.uint8), np.zeros(room, np.int32)
+        self.skip, self.token = np.zeros(room, np.int32), np.zeros(room, np.int32)
+        size = build_trie(data, offsets, self.byte, self.depth, self.skip, self.token)
+        self.byte, self.depth, self.skip, self.token = (
+            a[:size].copy() for a in (self.byte, self.depth, self.skip, self.token)
+        )
+        ends = self.token >= 0
+        self.token[ends] = first[self.token[ends]]
+
+    def node(self, index: int) -> TrieNode:
+        """The node at ``index`` of the arrays."""
+        found = self._nodes.get(index)
+        if found is None:
+            token = int(self.token[index])
+            tokens = _NOTHING if token < 0 else self.twins.get(token, (token,))
+            found = self._nodes.setdefault(index, TrieNode(self, index, tokens))
+        return found
+
+    def size(self, index: int) -> int:
+        """The number of nodes below ``index``, itself included."""
+        return int(self.skip[index]) - index
+
+    def children_of(self, index: int) -> dict[int, TrieNode]:
+        children, child, end = {}, index + 1, int(self.skip[index])
+        while child < end:
+            children[int(self.byte[child])] = self.node(child)
+            child = int(self.skip[child])
+        return children
+
+
+def merged(nodes: Iterable[TrieNode]) -> TrieNode:
+    """One node for several places that are gone on from in the same way: their tokens and children together."""
+    parts = list(nodes)
+    if len(parts) == 1:
+        return parts[0]
+    node = TrieNode(None, -1, tuple(t for part in parts for t in part.tokens))
+    by_byte: dict[int, list[TrieNode]] = {}
+    for part in parts:
+        for byte, child in part.children.items():
+            by_byte.setdefault(byte, []).append(child)
+    node._children = {byte: merged(children) for byte, children in by_byte.items()}
+    return node

@@ -1,0 +1,127 @@
+"""A tokenizer's vocabulary as byte strings in a trie, and what is remembered about it across schemas."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from ..errors import ModelError
+from .masks import MaskBuilder
+from .trie import TokenTrie
+
+
+class Vocabulary:
+    """The tokens that a model chooses among, as bytes.
+
+    ``tokens[i]`` is the text of token ``i``, or None for one that is never text (special tokens, padding). ``n_vocab``
+    is the width of the model's logits, often more than the tokenizer has; the surplus is masked always.
+    ``eos_token_ids`` end a document. Shareable between threads and schemas; masks that do not depend on a schema are
+    remembered here.
+    """
+
+    def __init__(
+        self, tokens: Sequence[bytes | None], *, n_vocab: int | None = None, eos_token_ids: Sequence[int] = ()
+    ) -> None:
+        self.n_vocab = max([len(tokens), *(t + 1 for t in eos_token_ids)]) if n_vocab is None else n_vocab
+        self.eos_token_ids = tuple(sorted(set(eos_token_ids)))
+        out_of_range = [t for t in self.eos_token_ids if not 0 <= t < self.n_vocab]
+        if len(tokens) > self.n_vocab or out_of_range:
+            raise ValueError(
+                f"n_vocab={self.n_vocab} must cover the tokenizer's {len(tokens)} tokens and the end-of-sequence "
+                f"tokens {list(self.eos_token_ids)}; pass the width of the model's logits"
+            )
+        ends = set(self.eos_token_ids)
+        self.tokens: tuple[bytes | None, ...] = tuple(
+            None if i in ends or not token else bytes(token) for i, token in enumerate(tokens)
+        )
+        self.num_words = -(-self.n_vocab // 32)  # int32 words in a mask row
+        self.trie = TokenTrie(self.tokens)
+        self.lock = RLock()  # held while something new is learnt
+        self.masks = MaskBuilder(self)
+        self.grammars: dict[Any, Any] = {}  # compiled schemas, see grammar.py
+
+    def missing_bytes(self) -> tuple[int, ...]:
+        """Byte values that no token spells by itself; with any missing, a viable text might have no viable token."""
+        single = {token[0] for token in self.tokens if token is not None and len(token) == 1}
+        return tuple(b for b in range(256) if b not in single)
+
+    def fingerprint(self) -> str:
+        """A hash of everything that masks depend on."""
+        digest = hashlib.sha256(f"{self.n_vocab} {self.eos_token_ids}".encode())
+        for token in self.tokens:
+            digest.update(b"\x00" if token is None else len(token).to_bytes(4, "little") + token)
+        return digest.hexdigest()
+
+    @classmethod
+    def from_tokenizer(
+        cls, tokenizer: Any, *, n_vocab: int | None = None, eos_token_ids: Sequence[int] | None = None
+    ) -> Vocabulary:
+        """The vocabulary of a byte-level BPE tokenizer such as Qwen2.5's.
+
+        ``tokenizer`` is a ``tokenizer.json``, a folder that holds one, or a fast tokenizer of transformers or
+        tokenizers. ``n_vocab`` is the width of the model's logits (default: the tokenizer's own size).
+        ``eos_token_ids`` default to ``<|im_end|>`` and ``<|endoftext|>`` where the tokenizer has them.
+
+        Raises:
+            ModelError: no tokenizer there, or one that is not byte-level.
+        """
+        document = _load(tokenizer)
+        model = document.get("model", {})
+        if model.get("type") != "BPE" or not _is_byte_level(document):
+            raise ModelError(
+                f"the tokenizer's model is {model.get('type')!r} and not byte-level BPE; "
+                "qwen_struct works with tokenizers such as Qwen2.5's, whose tokens are byte strings"
+            )
+        to_byte = {character: byte for byte, character in enumerate(_byte_alphabet())}
+        added = {entry["content"]: entry for entry in document.get("added_tokens", ())}
+        size = 1 + max([*model["vocab"].values(), *(entry["id"] for entry in added.values())])
+        tokens: list[bytes | None] = [None] * size
+        for text, index in model["vocab"].items():
+            if text not in added:
+                try:
+                    tokens[index] = bytes([to_byte[c] for c in text])
+                except KeyError:
+                    tokens[index] = None  # not spelled in the byte alphabet: never produced from text
+        if eos_token_ids is None:
+            eos_token_ids = [added[t]["id"] for t in ("<|im_end|>", "<|endoftext|>") if t in added]
+        return cls(tokens, n_vocab=size if n_vocab is None else n_vocab, eos_token_ids=eos_token_ids)
+
+
+def _load(tokenizer: Any) -> dict:
+    if isinstance(tokenizer, str | Path):
+        path = Path(tokenizer)
+        path = path / "tokenizer.json" if path.is_dir() else path
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        except (OSError, ValueError) as error:
+            raise ModelError(f"no tokenizer at {path}: {error}; pass a tokenizer.json or the folder that holds it") from error
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if not hasattr(backend, "to_str"):
+        raise ModelError(
+            f"{type(tokenizer).__name__} is no fast tokenizer; load it with AutoTokenizer.from_pretrained(..., use_fast=True)"
+        )
+    return json.loads(backend.to_str())  # type: ignore[no-any-return]
+
+
+def _is_byte_level(document: dict) -> bool:
+    def types(part: Any) -> list[str]:
+        if not isinstance(part, dict):
+            return []
+        inner = [*part.get("pretokenizers", ()), *part.get("decoders", ())]
+        return [part.get("type", ""), *(t for p in inner for t in types(p))]
+
+    return "ByteLevel" in types(document.get("decoder")) or "ByteLevel" in types(document.get("pre_tokenizer"))
+
+
+def _byte_alphabet() -> list[str]:
+    """The character that byte-level BPE writes for each byte: printable ones as they are, the others from U+0100 on."""
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    alphabet, shifted = [], 0x100
+    for byte in range(256):
+        alphabet.append(chr(byte if byte in printable else shifted))
+        shifted += byte not in printable
+    return alphabet
