@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -53,10 +53,11 @@ def load_model(
         ModelError: it cannot be found, is not a decoder-only language model, or does not load.
     """
     name = os.fspath(spec)
-    say = _teller(progress if progress is not None else name != "mini" and sys.stderr.isatty())
+    show = progress if progress is not None else name != "mini" and sys.stderr.isatty()
+    say = _say if show else _say_nothing
     start = time.perf_counter()
     say(f"looking for {name}")
-    with _quiet_transformers(show_bars=say is not _say_nothing):
+    with _quiet_transformers(show_bars=show):
         folder = locate(spec)
         config = _load_config(name, folder)
         target = choose_device(device)
@@ -199,10 +200,6 @@ def _quiet_transformers(show_bars: bool) -> Iterator[None]:
         logging.set_verbosity(level)
         if had_bars:
             logging.enable_progress_bar()
-
-
-def _teller(show: bool) -> Callable[[str], None]:
-    return _say if show else _say_nothing
 
 
 def _say(message: str) -> None:
