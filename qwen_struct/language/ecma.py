@@ -137,7 +137,7 @@ class _Parser:
         counts = self.quantifier()
         if counts is None:
             return atom
-        if isinstance(atom, Assertion) or (isinstance(atom, Look) and not atom.ahead):
+        if self.pattern.startswith(("^", "$", "\\b", "\\B", "(?<=", "(?<!"), start):
             raise self.error("nothing to repeat before the quantifier", start)
         return _repeated(atom, *counts)
 
@@ -454,7 +454,7 @@ def _repeated(atom: Node, low: int, high: int | None) -> Node:
         return repeat(atom, low, high)
     if high == 0:
         return EPSILON
-    if isinstance(atom, Look):
+    if isinstance(atom, (Assertion, Look)):
         return EPSILON if low == 0 else atom
     if low == high == 1:
         return atom

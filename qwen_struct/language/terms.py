@@ -656,13 +656,14 @@ def _fold_heads(items: dict[int, Term], depth: int) -> dict[int, Term]:
 def intersect(*terms: Term) -> Term:
     """The words that all of them have."""
     items: dict[int, Term] = {}
-    characters, excluded, low, high = ALL_CHARS, [], 0, None
+    characters: CharSet | None = None
+    excluded, low, high = [], 0, None
     for term in terms:
         for item in term.items if type(term) is And else (term,):
             if item is EMPTY:
                 return EMPTY
             if type(item) is Chars:
-                characters &= item.characters
+                characters = item.characters if characters is None else characters & item.characters
             elif type(item) is Repeat and item.body is ANY_CHAR:
                 low = max(low, item.low)
                 high = item.high if high is None else high if item.high is None else min(high, item.high)
@@ -676,10 +677,10 @@ def intersect(*terms: Term) -> Term:
             return EMPTY
         rest = complement(inner)
         if type(rest) is not Not:
-            single = ANY if characters is ALL_CHARS else chars(characters)
+            single = ANY if characters is None else chars(characters)
             return intersect(rest, *items.values(), single, length(low, high))
         items[rest.id] = rest
-    if characters is not ALL_CHARS:
+    if characters is not None:
         return _intersect_chars(characters, items.values(), low, high)
     return _intersect_bounded(items, low, high)
 
