@@ -78,10 +78,15 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _schema(options: argparse.Namespace) -> int:
+    from .constraint import Vocabulary, compile_schema
     from .schema.inputs import load_schema
 
-    asked = load_schema(options.schema)
-    print(json.dumps(asked.constraint_schema, ensure_ascii=False, indent=2))
+    schema = load_schema(options.schema).constraint_schema
+    octets = Vocabulary([bytes([byte]) for byte in range(256)])  # what a keyword means does not depend on a model
+    grammar = compile_schema(schema, octets)
+    print(json.dumps(schema, ensure_ascii=False, indent=2), flush=True)
+    for use in grammar.report:
+        print(f"{use.status:<10} {use.pointer}" + (f"  ({use.note})" if use.note else ""), file=sys.stderr)
     return 0
 
 

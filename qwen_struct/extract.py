@@ -7,11 +7,9 @@ for.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from .constraint import Grammar
-    from .decode.loop import Decoded, FinishReason
+    from .decode.loop import FinishReason
     from .decode.model import Model
     from .schema.inputs import SchemaInput
     from .schema.references import Retrieve
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEFAULT_MAX_TOKENS = 4096  # of an answer when the caller sets no limit; a longer one must be asked for
-GRAMMARS_KEPT = 64  # compiled schemas that an Extractor remembers, the least recently used out first
 MODELS_KEPT = 2  # Extractors behind the module's extract(), so that two models can take turns
 
 
@@ -97,8 +94,6 @@ class Extractor:
             self._model.tokenizer, n_vocab=self._model.n_vocab, eos_token_ids=list(self._model.eos_token_ids)
         )
         self._retrieve = retrieve
-        self._grammars: OrderedDict[str, Grammar] = OrderedDict()
-        self._lock = threading.Lock()
 
     @property
     def model(self) -> Model:
@@ -138,6 +133,7 @@ class Extractor:
             BudgetError: the answer was not complete when the limit was reached.
             ValidationError: the JSON fits the schema, but not the type's own validators; ``error.text`` holds it.
         """
+        from .constraint import compile_schema
         from .decode.chat import encode_chat
         from .decode.loop import decode
         from .decode.sampling import Sampling
@@ -149,13 +145,16 @@ class Extractor:
         _check_text(text)
         asked = load_schema(schema, retrieve=self._retrieve)
         compiling = time.perf_counter()
-        grammar = self._compile(asked)
+        grammar = compile_schema(asked.constraint_schema, self.vocabulary, retrieve=self._retrieve)
         compiled = time.perf_counter()
         prompt = encode_chat(self._model.tokenizer, build_messages(asked.json_schema, text, instructions))
-        limit = _token_limit(len(prompt), max_tokens, self._model.context_length, getattr(grammar, "min_tokens", 1))
+        limit = _token_limit(len(prompt), max_tokens, self._model.context_length)
         decoding = time.perf_counter()
-        decoded = decode(self._model, prompt, grammar.matcher(), max_tokens=limit, sampling=sampling)
-        json_text = self._text(decoded, limit)
+        matcher = grammar.matcher()
+        decoded = decode(self._model, prompt, matcher, max_tokens=limit, sampling=sampling)
+        json_text = matcher.text.decode(errors="replace")  # cut short, it may end inside a character
+        if not decoded.complete:
+            raise _cut_short(json_text, len(prompt), limit, self._model.context_length)
         return Extraction(
             value=_typed(json_text, asked),
             text=json_text,
@@ -175,29 +174,6 @@ class Extractor:
             model=self._model.name,
             grammar=grammar,
         )
-
-    def _compile(self, asked: SchemaInput) -> Grammar:
-        """The grammar of a schema, compiled once for each schema as it is spelled: the order of its keys counts."""
-        from .constraint import compile_schema
-
-        key = json.dumps(asked.constraint_schema, ensure_ascii=False)
-        with self._lock:
-            if key not in self._grammars:
-                self._grammars[key] = compile_schema(asked.constraint_schema, self.vocabulary, retrieve=self._retrieve)
-                if len(self._grammars) > GRAMMARS_KEPT:
-                    self._grammars.popitem(last=False)
-            self._grammars.move_to_end(key)
-            return self._grammars[key]
-
-    def _text(self, decoded: Decoded, limit: int) -> str:
-        text = str(self._model.tokenizer.decode(list(decoded.token_ids), clean_up_tokenization_spaces=False))
-        if not decoded.complete:
-            raise BudgetError(
-                f"the JSON was not complete after {limit:,} tokens; set max_tokens higher, or bound the schema's "
-                f"arrays and strings (maxItems, maxLength). It ends: ...{text[-80:]}",
-                text=text,
-            )
-        return text
 
 
 @overload
@@ -266,24 +242,29 @@ def _check_text(text: str) -> None:
             )
 
 
-def _token_limit(num_prompt: int, asked: int | None, context: int, minimum: int) -> int:
-    """How many tokens the answer may take, or the error that says why not even the shortest one has room."""
+def _token_limit(num_prompt: int, asked: int | None, context: int) -> int:
+    """How many tokens the answer may take; an error when the prompt leaves none."""
     if asked is not None and asked < 1:
         raise ValueError(f"max_tokens must be at least 1, not {asked}")
-    if asked is not None and asked < minimum:
-        raise BudgetError(
-            f"max_tokens is {asked}, but the shortest JSON of this schema takes {minimum} tokens; allow at least these",
-            minimum=minimum,
-        )
-    room = context - num_prompt
-    if room < minimum:
+    if num_prompt >= context:
         raise ContextLengthError(
-            f"the prompt takes {num_prompt:,} tokens of the model's context of {context:,} and the answer at least "
-            f"{minimum}; shorten the text, or split it and extract from each part",
+            f"the prompt takes {num_prompt:,} tokens and the model's context is {context:,}, which leaves none for the "
+            "answer; shorten the text, or split it and extract from each part",
             num_tokens=num_prompt,
             limit=context,
         )
-    return min(room, DEFAULT_MAX_TOKENS if asked is None else asked)
+    return min(context - num_prompt, DEFAULT_MAX_TOKENS if asked is None else asked)
+
+
+def _cut_short(text: str, num_prompt: int, limit: int, context: int) -> BudgetError:
+    if num_prompt + limit == context:
+        mend = f"beside a prompt of {num_prompt:,} the model's context has no room for more: shorten the text"
+    else:
+        mend = "set max_tokens higher, or bound the schema's arrays and strings (maxItems, maxLength)"
+    return BudgetError(
+        f"the JSON was not complete after {limit:,} tokens; {mend}. It ends: ...{text[-80:]}",
+        text=text,
+    )
 
 
 def _typed(text: str, asked: SchemaInput) -> Any:

@@ -30,3 +30,16 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from fakes import save_checkpoint
 
     return save_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny-qwen2")
+
+
+@pytest.fixture(scope="session")
+def wide_checkpoint(tmp_path_factory: pytest.TempPathFactory, qwen_tokenizer_path: Path) -> Path:
+    """Random weights under Qwen2.5's own tokenizer, with logits as wide as the 7B's: 152,064 for 151,665 tokens."""
+    from fakes import save_checkpoint
+
+    folder = save_checkpoint(tmp_path_factory.mktemp("wide") / "wide-qwen2", n_vocab=152_064)
+    for file in ("chat_template.jinja", "generation_config.json"):
+        (folder / file).unlink()
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / file).write_bytes((qwen_tokenizer_path / file).read_bytes())
+    return folder

@@ -110,9 +110,11 @@ def test_validate_says_where_a_file_is_not_json(run: Run, files: Path) -> None:
 
 
 def test_schema_prints_a_type_as_json_schema(run: Run) -> None:
-    status, out, _ = run("schema", "--schema", "kinds.py:Item")
+    status, out, err = run("schema", "--schema", "kinds.py:Item")
     assert status == 0
     assert json.loads(out)["properties"]["name"]["type"] == "string"
+    assert "enforced   /properties/name/type\n" in err
+    assert "annotation /properties/name/title\n" in err
 
 
 def test_version(run: Run) -> None:

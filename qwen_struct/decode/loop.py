@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 import torch
 
+from ..constraint import allocate_token_bitmask
 from ..errors import TokenRejectedError
 from .context import Context
 from .sampling import Sampler, Sampling, allowed_tokens, forced_token
@@ -85,7 +86,7 @@ class _Constraint:
     def __init__(self, model: Model, matcher: Matcher, watch: _Stopwatch) -> None:
         self._matcher, self._watch = matcher, watch
         self._n_vocab, self._device = model.n_vocab, model.device
-        self._bitmask = np.zeros((1, (model.n_vocab + 31) // 32), dtype=np.int32)
+        self._bitmask = allocate_token_bitmask(1, model.n_vocab)
 
     def forced(self) -> int | None:
         """Fill the mask for the next token; the token, if there is only one."""

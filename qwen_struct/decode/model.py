@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,7 +65,8 @@ def load_model(
         number_format = choose_dtype(dtype, target, config)
         say(f"loading {name} on {target} ({str(number_format).removeprefix('torch.')})")
         tokenizer = _load_tokenizer(name, folder)
-        network = _load_network(name, folder, target, number_format)
+        with _prints_kept_out(config, show):
+            network = _load_network(name, folder, target, number_format)
     say(f"loaded {name} in {time.perf_counter() - start:.1f} s")
     return wrap_model(network, tokenizer, name=name)
 
@@ -200,6 +202,16 @@ def _quiet_transformers(show_bars: bool) -> Iterator[None]:
         logging.set_verbosity(level)
         if had_bars:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def _prints_kept_out(config: PreTrainedConfig, show: bool) -> Iterator[None]:
+    """Keep what quantisation libraries print off standard output, which belongs to the answer."""
+    if getattr(config, "quantization_config", None) is None:
+        yield
+        return
+    with redirect_stdout(sys.stderr if show else io.StringIO()):
+        yield
 
 
 def _say(message: str) -> None:
