@@ -41,6 +41,11 @@ class CharSet:
         return _intern(_normalise(ranges))
 
     @staticmethod
+    def from_sorted(ranges: Iterable[Range]) -> CharSet:
+        """:meth:`from_ranges` for ranges that are sorted, apart from each other and without surrogates: not checked."""
+        return _intern(tuple(ranges))
+
+    @staticmethod
     def of(characters: Iterable[str] | Iterable[int]) -> CharSet:
         """The set of these characters: a string, or code points."""
         points = [ord(c) if isinstance(c, str) else c for c in characters]

@@ -5,6 +5,8 @@ A leap second is the last second of a UTC day, whatever the offset: ``15:59:60-0
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from .charset import CharSet
@@ -14,21 +16,23 @@ from .terms import EMPTY, Leaf, Term, concat, literal, literals, repeat, union
 _YEAR_DAYS: Final = (
     r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))"
 )
-_LEAP_YEAR: Final = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
+_YEAR: Final = r"(?:[1-9]\d{3}|0[1-9]\d{2}|00[1-9]\d|000[1-9])"  # from year 1
+_LEAP_YEAR: Final = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
 _CLOCK: Final = r"(?:[01]\d|2[0-3]):[0-5]\d"
 _OFFSET: Final = r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
 _DIGIT: Final = parse_pattern(r"^\d$")
 
 
-def date() -> Term:
-    """RFC 3339 full-date: 29 February in leap years only."""
-    return parse_pattern(rf"^(?:\d{{4}}-{_YEAR_DAYS}|{_LEAP_YEAR}-02-29)$")
+def date(first_year: int = 0) -> Term:
+    """RFC 3339 full-date: 29 February in leap years only. ``first_year`` is 0, a leap year, or 1."""
+    dates = rf"{_YEAR}-{_YEAR_DAYS}|{_LEAP_YEAR}-02-29"
+    return parse_pattern(f"^(?:{dates})$" if first_year else f"^(?:{dates}|0000-(?:{_YEAR_DAYS}|02-29))$")
 
 
-def time() -> Term:
-    """RFC 3339 full-time, leap seconds included."""
+def time(leap_seconds: bool = True) -> Term:
+    """RFC 3339 full-time."""
     ordinary = parse_pattern(rf"^{_CLOCK}:[0-5]\d(?:\.\d+)?{_OFFSET}$")
-    return union(ordinary, _LeapSecond(""))
+    return union(ordinary, _LeapSecond("")) if leap_seconds else ordinary
 
 
 def date_time() -> Term:
@@ -36,11 +40,17 @@ def date_time() -> Term:
     return concat(date(), literals("Tt"), time())
 
 
-def duration() -> Term:
-    """The durations of RFC 3339, appendix A: no unit between two others may be left out, and weeks stand alone."""
-    clock = r"T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S)"
-    days = r"(?:\d+Y(?:\d+M(?:\d+D)?)?|\d+M(?:\d+D)?|\d+D)"
-    return parse_pattern(rf"^P(?:{days}(?:{clock})?|{clock}|\d+W)$")
+def duration(most_digits: Mapping[str, int | str] = MappingProxyType({})) -> Term:
+    """The durations of RFC 3339, appendix A: no unit between two others may be left out, and weeks stand alone.
+
+    ``most_digits`` limits the digits before a unit: Y M W D for the date, h m s for the clock.
+    """
+    year, month, week, day, hour, minute, second = (
+        rf"\d{{1,{most_digits.get(unit, '')}}}{unit.upper()}" for unit in "YMWDhms"
+    )
+    clock = f"T(?:{hour}(?:{minute}(?:{second})?)?|{minute}(?:{second})?|{second})"
+    days = f"(?:{year}(?:{month}(?:{day})?)?|{month}(?:{day})?|{day})"
+    return parse_pattern(f"^P(?:{days}(?:{clock})?|{clock}|{week})$")
 
 
 class _LeapSecond(Leaf):

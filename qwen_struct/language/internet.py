@@ -5,10 +5,10 @@ Each constant is the body of an ECMA-262 pattern, named after its rule; the func
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from .ecma import parse_pattern
-from .terms import Term, intersect, length
+from .terms import Term, complement, concat, intersect, length, literal, repeat, union
 
 # RFC 3986, RFC 3987
 _UCS: Final = (
@@ -20,7 +20,7 @@ _PRIVATE: Final = r"\u{E000}-\u{F8FF}\u{F0000}-\u{FFFFD}\u{100000}-\u{10FFFD}"
 _PERCENT: Final = "%[0-9A-Fa-f]{2}"
 _SUB_DELIMS: Final = "!$&'()*+,;="
 _UNRESERVED: Final = r"A-Za-z0-9\-._~"
-_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+\-.]*"
+SCHEME: Final = r"[A-Za-z][A-Za-z0-9+\-.]*"
 
 OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 IPV4: Final = rf"{OCTET}(?:\.{OCTET}){{3}}"
@@ -32,11 +32,8 @@ IPV6: Final = "(?:" + "|".join(
     + [f"(?:(?:{_H16}:){{0,5}}{_H16})?::{_H16}", f"(?:(?:{_H16}:){{0,6}}{_H16})?::"]
 ) + ")"  # fmt: skip
 
-# RFC 1123; a label that begins with xn-- would have to decode to letters that IDNA allows, so none is offered
-_LABEL: Final = r"(?!xn--)[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?".replace("xn", "[Xx][Nn]")
-_HOST: Final = rf"{_LABEL}(?:\.{_LABEL})*"
-
 # RFC 5321
+MAX_LOCAL_PART: Final = 64
 _ATEXT: Final = r"A-Za-z0-9!#$%&'*+\-/=?^_`{|}~"
 _QTEXT: Final = r"[ !#-\[\]-~]|\\[ -~]"
 _SNUM: Final = r"(?:25[0-5]|2[0-4]\d|[01]?\d?\d)"
@@ -54,25 +51,35 @@ def ipv6() -> Term:
 
 
 def hostname() -> Term:
-    """RFC 1123, section 2.1, at most 253 characters; labels that begin with ``xn--`` are left out."""
-    return intersect(parse_pattern(f"^{_HOST}$"), length(1, 253))
+    """RFC 1123, section 2.1, at most 253 characters."""
+    return intersect(concat(label(), repeat(concat(literal("."), label()), 0, None)), length(1, 253))
+
+
+def label(first: str = "A-Za-z0-9", middle: str = r"A-Za-z0-9\-") -> Term:
+    """A part of a host name. Those that begin with ``xn--`` are left out: they must decode to what IDNA allows."""
+    ldh = parse_pattern(f"^[{first}](?:[{middle}]{{0,61}}[A-Za-z0-9])?$")
+    return intersect(ldh, complement(parse_pattern("^[Xx][Nn]--")))
 
 
 def email() -> Term:
     """The mailbox of RFC 5321, section 4.1.2, its local part within 64 characters."""
-    return _mailbox("", f"{_HOST}")
+    return concat(union(dot_string(), _quoted_string()), literal("@"), union(hostname(), _address_literal()))
 
 
-def _mailbox(beyond_ascii: str, domain: str) -> Term:
+def dot_string(beyond_ascii: str = "") -> Term:
+    """A local part without quotes. ``beyond_ascii``: further characters, as in a pattern's class."""
     atom = f"[{_ATEXT}{beyond_ascii}]+"
-    quoted = f'"(?:{_QTEXT}{f"|[{beyond_ascii}]" if beyond_ascii else ""})*"'
-    compressed = _compressed_ipv6()
-    literal = rf"\[(?:{_SNUM}(?:\.{_SNUM}){{3}}|[Ii][Pp][Vv]6:(?:{_IPV6_FULL}|{compressed}))\]"
-    local = rf"(?:{atom}(?:\.{atom})*|{quoted})"
-    return intersect(
-        parse_pattern(f"^{local}@(?:{domain}|{literal})$"),
-        parse_pattern(r'^(?:"(?:[^"\\]|\\.){0,62}"|[^"@]{1,64})@(?:\[|[^\[]{1,253}$)'),
-    )
+    return intersect(parse_pattern(rf"^{atom}(?:\.{atom})*$"), length(1, MAX_LOCAL_PART))
+
+
+def _quoted_string(beyond_ascii: str = "") -> Term:
+    characters = f"{_QTEXT}|[{beyond_ascii}]" if beyond_ascii else _QTEXT
+    return intersect(parse_pattern(f'^"(?:{characters})*"$'), length(2, MAX_LOCAL_PART))
+
+
+def _address_literal() -> Term:
+    ipv6 = f"[Ii][Pp][Vv]6:(?:{_IPV6_FULL}|{_compressed_ipv6()})"
+    return parse_pattern(rf"^\[(?:{_SNUM}(?:\.{_SNUM}){{3}}|{ipv6})\]$")
 
 
 def _compressed_ipv6() -> str:
@@ -89,35 +96,52 @@ def _compressed_ipv6() -> str:
 
 
 def uri() -> Term:
-    """An absolute or relative-free URI: RFC 3986, section 3."""
-    return _identifier("", "", f"{_SCHEME}:", False)
+    """RFC 3986, section 3."""
+    return _identifier(pieces(), False)
 
 
 def uri_reference() -> Term:
     """RFC 3986, section 4.1."""
-    return _identifier("", "", f"{_SCHEME}:", True)
+    return _identifier(pieces(), True)
 
 
 def iri() -> Term:
     """RFC 3987, section 2.2."""
-    return _identifier(_UCS, _PRIVATE, f"{_SCHEME}:", False)
+    return _identifier(pieces(_UCS, _PRIVATE), False)
 
 
 def iri_reference() -> Term:
     """RFC 3987, section 2.2."""
-    return _identifier(_UCS, _PRIVATE, f"{_SCHEME}:", True)
+    return _identifier(pieces(_UCS, _PRIVATE), True)
 
 
-def _identifier(ucs: str, private: str, scheme: str, reference: bool) -> Term:
+class Pieces(NamedTuple):
+    """Patterns for the parts of an identifier, each in its own group."""
+
+    userinfo: str
+    reg_name: str
+    pchar: str
+    no_colon: str
+    tail: str  # query and fragment
+
+
+def pieces(ucs: str = "", private: str = "") -> Pieces:
     plain = f"{_UNRESERVED}{ucs}{_SUB_DELIMS}"
-    pchar = f"(?:[{plain}:@]|{_PERCENT})"
-    no_colon = f"(?:[{plain}@]|{_PERCENT})"
-    host = rf"(?:\[(?:{IPV6}|[Vv][0-9A-Fa-f]+\.[{_UNRESERVED}{_SUB_DELIMS}:]+)\]|(?:[{plain}]|{_PERCENT})*)"
-    authority = rf"(?:(?:[{plain}:]|{_PERCENT})*@)?{host}(?::\d*)?"
-    tail = rf"(?:\?(?:[{plain}:@/?{private}]|{_PERCENT})*)?(?:#(?:[{plain}:@/?]|{_PERCENT})*)?"
-    rooted = f"//{authority}(?:/{pchar}*)*|/(?:{pchar}+(?:/{pchar}*)*)?"
-    absolute = f"{scheme}(?:{rooted}|{pchar}+(?:/{pchar}*)*)?{tail}"
-    relative = f"(?:{rooted}|{no_colon}+(?:/{pchar}*)*)?{tail}"
+    return Pieces(
+        userinfo=f"(?:[{plain}:]|{_PERCENT})*",
+        reg_name=f"(?:[{plain}]|{_PERCENT})",
+        pchar=f"(?:[{plain}:@]|{_PERCENT})",
+        no_colon=f"(?:[{plain}@]|{_PERCENT})",
+        tail=rf"(?:\?(?:[{plain}:@/?{private}]|{_PERCENT})*)?(?:#(?:[{plain}:@/?]|{_PERCENT})*)?",
+    )
+
+
+def _identifier(of: Pieces, reference: bool) -> Term:
+    host = rf"(?:\[(?:{IPV6}|[Vv][0-9A-Fa-f]+\.[{_UNRESERVED}{_SUB_DELIMS}:]+)\]|{of.reg_name}*)"
+    authority = rf"(?:{of.userinfo}@)?{host}(?::\d*)?"
+    rooted = f"//{authority}(?:/{of.pchar}*)*|/(?:{of.pchar}+(?:/{of.pchar}*)*)?"
+    absolute = f"{SCHEME}:(?:{rooted}|{of.pchar}+(?:/{of.pchar}*)*)?{of.tail}"
+    relative = f"(?:{rooted}|{of.no_colon}+(?:/{of.pchar}*)*)?{of.tail}"
     return parse_pattern(f"^(?:{absolute}|{relative})$" if reference else f"^{absolute}$")
 
 

@@ -11,19 +11,17 @@ from typing import Final
 
 from . import dates, internet
 from .ecma import parse_pattern
-from .terms import Term, complement, concat, intersect, length, literals, union
-
-_NOT_YEAR_ZERO: Final = "^(?!0000)"
+from .terms import EPSILON, Term, complement, concat, intersect, length, literals, repeat, union
 
 
 def date() -> Term:
     """`datetime.date` begins with year 1."""
-    return intersect(dates.date(), parse_pattern(_NOT_YEAR_ZERO))
+    return dates.date(first_year=1)
 
 
 def time() -> Term:
-    """`datetime.time` has no leap seconds; digits beyond the microsecond are cut off, which Pydantic does silently."""
-    return intersect(dates.time(), parse_pattern("^..:..:(?!60)"))
+    """`datetime.time` has no leap seconds. Digits beyond the microsecond are cut off, as Pydantic does silently."""
+    return dates.time(leap_seconds=False)
 
 
 def date_time() -> Term:
@@ -32,37 +30,51 @@ def date_time() -> Term:
 
 def duration() -> Term:
     """`datetime.timedelta` holds less than 10**9 days, and the clock part less than 2**32 seconds."""
-    few_digits = r"^P(?:\d{1,8}W|(?:\d{1,6}Y)?(?:\d{1,6}M)?(?:\d{1,8}D)?(?:T(?:\d{1,5}H)?(?:\d{1,6}M)?(?:\d{1,9}S)?)?)$"
-    return intersect(dates.duration(), parse_pattern(few_digits))
+    return dates.duration(dict(zip("YMWDhms", (6, 6, 8, 8, 5, 6, 9), strict=True)))
 
 
 def email() -> Term:
-    """What email-validator takes as deliverable: no quoted local part, no address literal, a domain under a plausible TLD."""
-    reserved = "(?:[aA][rR][pP][aA]|[iI][nN][vV][aA][lL][iI][dD]|[lL][oO][cC][aA][lL]|[oO][nN][iI][oO][nN]|[tT][eE][sS][tT])"
-    localhost = "[lL][oO][cC][aA][lL][hH][oO][sS][tT]"
-    return intersect(
-        internet.email(),
-        length(0, 254),
-        parse_pattern(r'^[^"\[@]*@[^@.]+\.[^@]*[A-Za-z]$'),
-        complement(parse_pattern(rf"\.(?:{reserved}|{localhost})$|[@.]..--")),
-    )
+    """What email-validator takes as deliverable: no quotes, no address literal, a domain under a plausible top level."""
+    letter, middle, edge = "[A-Za-z]", r"[A-Za-z0-9\-]", "[A-Za-z0-9]"
+    start = f"{edge}{middle}(?:{edge}{middle}|-{edge}){middle}{{0,58}}"  # no -- after two characters: reserved by IDNA
+    label = f"(?:{edge}|{edge}{edge}|{edge}{middle}{edge}|{edge}{middle}[A-Za-z0-9\\-]{edge}|{start}{edge})"
+    top = f"(?:{letter}|{edge}{letter}|{edge}{middle}{letter}|{edge}{middle}[A-Za-z0-9\\-]{letter}|{start}{letter})"
+    special = parse_pattern(f"^{_either_case('arpa', 'invalid', 'local', 'localhost', 'onion', 'test')}$")
+    domain = concat(parse_pattern(rf"^(?:{label}\.)+$"), intersect(parse_pattern(f"^{top}$"), complement(special)))
+    at_most_254 = 254 - len("@") - internet.MAX_LOCAL_PART
+    return concat(internet.dot_string(), literals("@"), intersect(domain, length(1, at_most_254)))
 
 
-_PORT: Final = r"(?:0*(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?"
-_WEB: Final = "(?:[Hh][Tt][Tt][Pp][Ss]?|[Ww][Ss]{1,2}|[Ff][Tt][Pp])"
-_FILE: Final = "[Ff][Ii][Ll][Ee]"
-_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9])?"
-_DOMAIN: Final = rf"(?!(?:[^./?#:]*\.)*(?:\d+|0[xX][0-9A-Fa-f]*)(?:[/?#:]|$))(?!(?:[^./?#:]*\.)*[Xx][Nn]--){_NAME}(?:\.{_NAME})*"
+_PORT: Final = r"(?::(?:0*(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?)?"
 
 
 def uri() -> Term:
-    """What `pydantic.AnyUrl` takes: the schemes of the web need a host name or address, ports end at 65535."""
-    host = rf"(?:{_DOMAIN}|{internet.IPV4}|\[{internet.IPV6}\])"
-    web = rf"{_WEB}://(?:[^/?#@\[]*@)?{host}(?::{_PORT})?(?:[/?#].*)?"
-    file = rf"{_FILE}:(?:///.*|/(?:[^/].*)?|//{host}(?:[/?#].*)?|[^/].*)"
-    opaque_host = rf"(?:\[{internet.IPV6}\]|[^/?#@\[\]:]+)"
-    other = rf"(?!(?:{_WEB}|{_FILE}):)[^:]+:(?://(?:[/?#].*)?|//(?:[^/?#@\[]*@)?{opaque_host}(?::{_PORT})?(?:[/?#].*)?|(?!//).*)"
-    return intersect(internet.uri(), parse_pattern(f"^(?:{web}|{file}|{other})$"))
+    """What `pydantic.AnyUrl` takes: the schemes of the web need a host name or an address, ports end at 65535."""
+    of = internet.pieces()
+    user, end = f"(?:{of.userinfo}@)?", f"(?:/{of.pchar}*)*{of.tail}"
+    of_web, of_file = _either_case("http", "https", "ws", "wss", "ftp"), _either_case("file")
+    web = parse_pattern(f"^{of_web}://{user}$"), _host(), parse_pattern(f"^{_PORT}{end}$")
+    no_authority = f"(?:/(?:{of.pchar}+(?:/{of.pchar}*)*)?|{of.pchar}+(?:/{of.pchar}*)*)"
+    at_host = concat(parse_pattern(f"^{of_file}://$"), union(EPSILON, _host()), parse_pattern(f"^{end}$"))
+    file = union(at_host, parse_pattern(f"^{of_file}:{no_authority}{of.tail}$"))
+    scheme = intersect(
+        parse_pattern(f"^{internet.SCHEME}$"), complement(parse_pattern(f"^(?:{of_web}|{of_file})$"))
+    )
+    host = rf"(?:\[{internet.IPV6}\]|{of.reg_name}+)"
+    other = f":(?://(?:{user}{host}{_PORT})?{end}|(?:{no_authority})?{of.tail})"
+    return union(concat(*web), file, concat(scheme, parse_pattern(f"^{other}$")))
+
+
+def _either_case(*words: str) -> str:
+    """A pattern for ASCII words in any case; ``(?i:..)`` would let in U+017F for s, which ASCII does not."""
+    return f"(?:{'|'.join(''.join(f'[{c.lower()}{c.upper()}]' for c in word) for word in words)})"
+
+
+def _host() -> Term:
+    """A host of the web. A name's last part begins with a letter: what looks like a number would be read as an address."""
+    middle = r"A-Za-z0-9_\-"
+    name = concat(repeat(concat(internet.label(middle=middle), literals(".")), 0, None), internet.label("A-Za-z", middle))
+    return union(name, internet.ipv4(), concat(literals("["), internet.ipv6(), literals("]")))
 
 
 def uuid_of_version(version: int) -> Callable[[], Term]:

@@ -169,10 +169,15 @@ class And(Term):
         return intersect(*found)
 
     def moves(self) -> Iterable[tuple[CharSet, Term]]:
-        pairs = [move for item in self.items for move in transitions(item)]
-        wanted = len(self.items)
+        bounds = [item for item in self.items if type(item) is Repeat and item.body is ANY_CHAR]
+        others = [item for item in self.items if item not in bounds]
+        after = [derivative(item, 0x61) for item in bounds]  # whatever the character
+        if len(others) == 1:
+            return gather([(c, intersect(successor, *after)) for c, successor in transitions(others[0])])
+        pairs = [move for item in others for move in transitions(item)]
         cells = _cells([c for c, _ in pairs])
-        return gather((c, intersect(*_members(pairs, mask))) for mask, c in cells.items() if mask.bit_count() == wanted)
+        common = [(c, mask) for mask, c in cells.items() if mask.bit_count() == len(others)]
+        return gather([(c, intersect(*_members(pairs, mask), *after)) for c, mask in common])
 
 
 class Not(Term):
@@ -812,7 +817,7 @@ def _cells(sets: Sequence[CharSet]) -> dict[int, CharSet]:
                 ranges.setdefault(inside, []).append((start, at - 1))
             start = at
         inside ^= bit
-    return {mask: CharSet.from_ranges(parts) for mask, parts in ranges.items()}
+    return {mask: CharSet.from_sorted(parts) for mask, parts in ranges.items()}
 
 
 def partition(sets: Sequence[CharSet]) -> list[CharSet]:

@@ -24,6 +24,7 @@ _CATEGORIES: Final = {
 }  # fmt: skip
 _CATEGORY_NAMES: Final = {name: short for short, long in _CATEGORIES.items() for name in (short, *long.split())}
 
+_ASCII: Final = CharSet.from_ranges([(0, 0x7F)])
 _BINARY: Final = frozenset(
     """Alphabetic Alpha ASCII_Hex_Digit AHex Bidi_Control Bidi_C Case_Ignorable CI Cased Changes_When_Casefolded CWCF
     Changes_When_Casemapped CWCM Changes_When_Lowercased CWL Changes_When_NFKC_Casefolded CWKCF Changes_When_Titlecased CWT
@@ -50,7 +51,7 @@ def property_set(name: str) -> CharSet:
     if name == "Any":
         return ALL_CHARS
     if name == "ASCII":
-        return CharSet.from_ranges([(0, 0x7F)])
+        return _ASCII
     if name == "Assigned":
         return ~_by_category()["Cn"]
     kind, equals, value = name.partition("=")
@@ -104,8 +105,11 @@ def _every_character() -> str:
 
 def case_closure(characters: CharSet) -> CharSet:
     """``characters`` with everything that equals one of them when case is ignored (simple case folding)."""
-    partners = _case_partners()
-    added = [(point, point) for member, points in partners.items() if member in characters for point in points]
+    if characters.issubset(_ASCII):  # the usual case, without the table
+        swapped = "".join(chr(point).swapcase() for point in characters)
+        partners = swapped + "\u017f" * ("s" in swapped.lower()) + "\u212a" * ("k" in swapped.lower())
+        return characters | CharSet.of(partners)
+    added = [(point, point) for member, points in _case_partners().items() if member in characters for point in points]
     return characters | CharSet.from_ranges(added)
 
 
