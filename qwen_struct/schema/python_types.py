@@ -9,7 +9,7 @@ fits it validates against the published schema, formats asserted, and Pydantic a
 * The members of a tagged union state their tag, even where it has a default.
 
 Left to Pydantic's check of the finished value: what a Python function decides (validators), bounds on datetimes, times
-and timedeltas, a Decimal's ``max_digits`` without ``decimal_places``, and whether base64 holds UTF-8.
+and timedeltas, a Decimal's ``max_digits`` without ``decimal_places``, whether base64 holds UTF-8, units of a ByteSize.
 """
 
 from __future__ import annotations
