@@ -149,27 +149,21 @@ class Extractor:
         compiled = time.perf_counter()
         prompt = encode_chat(self._model.tokenizer, build_messages(asked.json_schema, text, instructions))
         limit = _token_limit(len(prompt), max_tokens, self._model.context_length)
-        decoding = time.perf_counter()
         matcher = grammar.matcher()
+        decoding = time.perf_counter()
         decoded = decode(self._model, prompt, matcher, max_tokens=limit, sampling=sampling)
         json_text = matcher.text.decode(errors="replace")  # cut short, it may end inside a character
         if not decoded.complete:
             raise _cut_short(json_text, len(prompt), limit, self._model.context_length)
+        value = _typed(json_text, asked)
         return Extraction(
-            value=_typed(json_text, asked),
+            value=value,
             text=json_text,
             num_prompt_tokens=len(prompt),
             num_output_tokens=len(decoded.token_ids),
             finish_reason=decoded.finish_reason,
-            timings=Timings(
-                compile=compiled - compiling,
-                prefill=decoded.prefill_seconds,
-                decode=decoded.decode_seconds,
-                mask=decoded.mask_seconds,
-                first_token=decoding - start + decoded.first_token_seconds,
-                total=time.perf_counter() - start,
-                num_output_tokens=len(decoded.token_ids),
-                num_forward_passes=decoded.num_forward_passes,
+            timings=decoded.timings(
+                compile=compiled - compiling, before=decoding - start, total=time.perf_counter() - start
             ),
             model=self._model.name,
             grammar=grammar,

@@ -15,6 +15,7 @@ from ..constraint import allocate_token_bitmask
 from ..errors import TokenRejectedError
 from .context import Context
 from .sampling import Sampler, Sampling, allowed_tokens, forced_token
+from .timings import Timings
 
 if TYPE_CHECKING:
     from .model import Model
@@ -43,6 +44,19 @@ class Decoded:
     decode_seconds: float
     mask_seconds: float
     first_token_seconds: float  # from the start of the prefill
+
+    def timings(self, *, compile: float, before: float, total: float) -> Timings:
+        """These times within a whole extraction's: ``before`` is what went by before the decode, in seconds."""
+        return Timings(
+            compile=compile,
+            prefill=self.prefill_seconds,
+            decode=self.decode_seconds,
+            mask=self.mask_seconds,
+            first_token=before + self.first_token_seconds,
+            total=total,
+            num_output_tokens=len(self.token_ids),
+            num_forward_passes=self.num_forward_passes,
+        )
 
 
 def decode(
