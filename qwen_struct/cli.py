@@ -36,8 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would complain
+        _abandon_output()
         return 141
+    except OSError as error:  # files have errors of their own: this is standard output, on a full disk
+        _abandon_output()
+        print(f"qwen-struct: cannot write the answer: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("qwen-struct: interrupted", file=sys.stderr)
         return 130
@@ -45,6 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"qwen-struct: {error}", file=sys.stderr)
         unusable = isinstance(error, SchemaError | SourceError)
         return 2 if unusable else 1
+
+
+def _abandon_output() -> None:
+    """Send what is left in the buffer nowhere, or the flush at exit would fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _extract(options: argparse.Namespace) -> int:

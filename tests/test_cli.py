@@ -216,12 +216,15 @@ def test_reindent_keeps_the_spelling_of_numbers() -> None:
     assert reindent('{"price": 12.50, "n": 1E+2}', 2) == '{\n  "price": 12.50,\n  "n": 1E+2\n}'
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 def command(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "qwen_struct", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**ENVIRONMENT, **environment},
     )
 
 
@@ -243,3 +246,11 @@ def test_a_reader_that_stops_early_is_no_error(files: Path) -> None:
     assert process.wait(timeout=60) == 141
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here to stand for a full disk")
+def test_a_full_disk_is_one_message(files: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "qwen_struct", "schema", "--schema", "schema.json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"qwen-struct: cannot write the answer: No space left on device\n")
