@@ -20,7 +20,7 @@ _LONG_MONTH = r"(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
 _SHORT_MONTH = r"(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
 _DAY = rf"(?:{_LONG_MONTH}|{_SHORT_MONTH}|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"  # Python keeps microseconds, no leap seconds
-_ZONE = r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+_ZONE = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 
 # Labels without "--", which announces punycode; the last one starts with a letter, or it would read as an IPv4 number.
 _LABEL = r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*"
@@ -41,9 +41,11 @@ def _text(pattern: str, **keywords: Any) -> dict[str, Any]:
     return {"type": "string", **keywords, "pattern": f"^(?:{pattern})$"}
 
 
-DATETIME = _text(rf"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}[Tt]{_TIME}{_ZONE}", format="date-time")
-NAIVE_DATETIME = _text(rf"(?:{_YEAR}-{_DAY}|{_LEAP}-02-29)T{_TIME}")
-TIME = _text(rf"{_TIME}{_ZONE}", format="time")
+_DATE = rf"(?:{_YEAR}-{_DAY}|{_LEAP}-02-29)"
+DATETIME = _text(rf"{_DATE}T{_TIME}{_ZONE}?")
+AWARE_DATETIME = _text(rf"{_DATE}T{_TIME}{_ZONE}")
+NAIVE_DATETIME = _text(rf"{_DATE}T{_TIME}")
+TIME = _text(rf"{_TIME}{_ZONE}?")
 DURATION = _text(rf"P(?:{_SPAN}(?:{_CLOCK})?|{_CLOCK}|{_COUNT}W)")
 INTEGER_KEY = {"pattern": "^-?(?:0|[1-9][0-9]{0,17})$"}
 NUMBER_KEY = {"pattern": r"^-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?$"}

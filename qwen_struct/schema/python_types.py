@@ -1,9 +1,10 @@
 """Python types as JSON Schema, twice: as a reader should see them, and as a decoder may write them.
 
 The published schema of a Pydantic type and what Pydantic accepts differ. :class:`StrictSchema` stays inside both: what
-fits it validates against the published schema, formats asserted, and Pydantic accepts it. (One exception: a
-``NaiveDatetime`` is published as `date-time`, whose offset Pydantic then refuses; there Pydantic wins.) Three choices:
+fits it validates against the published schema, formats asserted, and Pydantic accepts it. The choices made:
 
+* A datetime or a time may lack an offset, though Pydantic publishes `date-time` and `time`, which have one: documents
+  mostly do not state it, and a decoder must not make it up. ``AwareDatetime`` has one always, ``NaiveDatetime`` never.
 * Objects of models, dataclasses and TypedDicts are closed unless ``extra="allow"``: Pydantic would drop the rest.
 * A Decimal is written as a number, never as a string.
 * The members of a tagged union state their tag, even where it has a default.
@@ -126,7 +127,8 @@ class StrictSchema(ReadableSchema):
         return dict(limits.TIME)
 
     def datetime_schema(self, schema: core_schema.DatetimeSchema) -> JsonSchemaValue:
-        return dict(limits.NAIVE_DATETIME if schema.get("tz_constraint") == "naive" else limits.DATETIME)
+        by_constraint: dict[Any, JsonSchemaValue] = {None: limits.DATETIME, "naive": limits.NAIVE_DATETIME}
+        return dict(by_constraint.get(schema.get("tz_constraint"), limits.AWARE_DATETIME))
 
     def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
         return dict(limits.DURATION)
