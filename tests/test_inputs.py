@@ -299,6 +299,11 @@ def test_invalid_json_schemas(schema, pointer, keyword, said):
     assert (caught.value.pointer, caught.value.keyword) == (pointer, keyword)
 
 
+def test_a_value_listed_twice_changes_nothing():
+    draft = "http://json-schema.org/draft-04/schema#"
+    assert load_schema({"$schema": draft, "enum": ["AG", "AG"], "required": ["a", "a"]}).to_python('"AG"') == "AG"
+
+
 def test_a_schema_inside_itself_is_no_json():
     schema = {"properties": {}}
     schema["properties"]["a"] = schema

@@ -113,7 +113,8 @@ def _checked_class(schema: dict[str, Any] | bool, dialect: Dialect) -> Any:
     for name in (dialect.name, "2019-09", "draft-04") if dialect is DEFAULT else (dialect.name,):
         metaschema_class = by_name[name]
         validator = metaschema_class(metaschema_class.META_SCHEMA)
-        error = jsonschema.exceptions.best_match(validator.iter_errors(schema))
+        errors = (error for error in validator.iter_errors(schema) if error.validator != "uniqueItems")
+        error = jsonschema.exceptions.best_match(errors)  # a value twice in enum or required changes nothing
         if error is None:
             return metaschema_class
         first = first or error
