@@ -311,6 +311,13 @@ def test_a_schema_inside_itself_is_no_json():
         load_schema(schema)
 
 
+@pytest.mark.parametrize("depth", [120, 190, 250, 10_000])
+def test_schemas_too_deep_to_check(depth):
+    text = '{"properties": {"a": ' * depth + "{}" + "}}" * depth
+    with pytest.raises(InvalidSchemaError, match="too deep|not JSON: maximum recursion"):
+        load_schema(text)
+
+
 @pytest.mark.parametrize(
     ("schema", "error", "pointer", "said"),
     [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
@@ -289,6 +290,13 @@ def test_numbers_that_json_does_not_have_are_faults():
     assert faults({"a": [float("nan")]}, True) == [("/a/0", "type")]
     assert faults({"a": {1, 2}}, {}) == [("/a", "type")]
     assert faults({1: 2}, {}) == [("", "type")]
+
+
+def test_values_too_deep_to_check():
+    nested = json.loads("[" * 300 + "]" * 300)
+    for schema in ({"items": {"$ref": "#"}}, RootModel[list[Any]]):
+        with pytest.raises(ValidationError, match="nested deeper than 200|recursion limit"):
+            validate(nested, schema)
 
 
 def test_older_spellings_without_a_dialect():

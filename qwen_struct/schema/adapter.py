@@ -177,7 +177,8 @@ def _counted(number: int) -> str:
 
 def _fault(item: Any, document: Any) -> Fault:
     kind = item["type"]
-    message = item["msg"] if kind == "missing" or isinstance(item["input"], dict | list) else _with_input(item)
+    bare = kind in ("missing", "json_invalid") or isinstance(item["input"], dict | list)
+    message = item["msg"] if bare else _with_input(item)
     return Fault(pointer_of(_place(item["loc"], document, kind)), message, _keyword(kind, item["input"]))
 
 
@@ -186,9 +187,11 @@ def _with_input(item: Any) -> str:
     return f"{item['msg']}, not {shown if len(shown) <= 80 else shown[:77] + '...'}"
 
 
-def _keyword(kind: str, value: Any) -> str:
+def _keyword(kind: str, value: Any) -> str | None:
     if kind in ("too_short", "too_long") and isinstance(value, Mapping):
         return "minProperties" if kind == "too_short" else "maxProperties"
+    if kind == "json_invalid":  # nested deeper than Pydantic reads
+        return None
     if kind in _KEYWORDS:
         return _KEYWORDS[kind]
     stem, _, ending = kind.rpartition("_")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +19,8 @@ from .patterns import MalformedPattern, UntranslatablePattern, ecma_to_python
 from .references import References, Retrieve
 from .walk import children, place_of, pointer_of, subschemas
 
-MAX_DEPTH = 200  # as deep as Python's `json` and Pydantic read without trouble
+MAX_DEPTH = 400  # levels of JSON in a schema, two for a subschema; Python's stack ends soon after
+MAX_VALUE_DEPTH = 200  # as deep as Pydantic reads, and `jsonschema` checks, without running out of stack
 
 
 def plain(schema: Any) -> Any:
@@ -28,12 +28,19 @@ def plain(schema: Any) -> Any:
 
     Raises: InvalidSchemaError for what JSON cannot say (NaN, sets, keys that are no strings, endless nesting).
     """
-    return _plain(schema, ())
+    try:
+        return _plain(schema, ())
+    except RecursionError as error:  # called from deep down already
+        raise _too_deep() from error
+
+
+def _too_deep() -> InvalidSchemaError:
+    return InvalidSchemaError("nested too deep, or inside itself; use $ref for recursion, and $defs to flatten it")
 
 
 def _plain(value: Any, path: tuple[str | int, ...]) -> Any:
     if len(path) > MAX_DEPTH:
-        raise InvalidSchemaError(f"nested deeper than {MAX_DEPTH} levels, or inside itself; use $ref for recursion")
+        raise _too_deep()
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float | Decimal):
@@ -72,7 +79,10 @@ def checker(schema: Any, retrieve: Retrieve | None = None) -> Callable[[Any], li
     if not isinstance(schema, dict | bool):
         raise InvalidSchemaError(f"a JSON Schema is an object or a boolean, not {_shown(schema)}")
     dialect = _dialect(schema)
-    validator_class = _checked_class(schema, dialect)
+    try:
+        validator_class = _checked_class(schema, dialect)
+    except RecursionError as error:
+        raise _too_deep() from error
     _resolve_all(schema, References(schema, retrieve, dialect))
     searchable, originals = _searchable(schema)
     validator = validator_class(
@@ -141,7 +151,7 @@ def _resolve_all(schema: Any, references: References) -> None:
 
 def _searchable(schema: Any) -> tuple[Any, dict[str, str]]:
     """A copy of ``schema`` with patterns in Python's syntax, and what each of them was."""
-    copy, originals = deepcopy(schema), {}
+    copy, originals = plain(schema), {}
     for pointer, node in subschemas(copy):
         if not isinstance(node, dict):
             continue
@@ -191,8 +201,8 @@ def _registry(retrieve: Retrieve | None, metaschema: Mapping[str, Any]) -> Any:
 
 def _foreign(value: Any, path: tuple[str | int, ...]) -> list[Fault]:
     """What a value holds that JSON cannot spell."""
-    if len(path) > MAX_DEPTH:
-        return [Fault(pointer_of(path), f"nested deeper than {MAX_DEPTH} levels, or inside itself", "type")]
+    if len(path) > MAX_VALUE_DEPTH:
+        return [Fault(pointer_of(path), f"nested deeper than {MAX_VALUE_DEPTH} levels, or inside itself", "type")]
     if isinstance(value, dict):
         named = [
             Fault(pointer_of(path), f"the key {key!r} is no string", "type") for key in value if type(key) is not str
