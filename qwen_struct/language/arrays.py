@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..errors import UnsupportedSchemaError
-from ..schema.algebra import FALSE, TRUE, And, Contains, Expr, Holds, Item, Items, NumItems, Or, Unique
+from ..schema.algebra import FALSE, TRUE, And, Contains, Expr, Holds, Item, Items, NumItems, Or
 from .outcomes import outcomes, rebuild
 
 if TYPE_CHECKING:
@@ -55,9 +54,12 @@ class ArrayState:
 
     def next_items(self) -> list[tuple[Expr, ArrayState]]:
         """What an item here must satisfy, and the state after it: one pair for each alternative."""
-        if self._next is None:
-            self._next = list(self._alternatives())
-        return self._next
+        if self._next is not None:
+            return self._next
+        found, firm = self.values.firmly(lambda: list(self._alternatives()))
+        if firm:
+            self._next = found
+        return found
 
     def _alternatives(self) -> Iterator[tuple[Expr, ArrayState]]:
         for value, rest in outcomes(self.values, rebuild(self.values, self.formula, self._after_item)):
@@ -123,18 +125,5 @@ def array_states(values: Values, formula: Expr) -> list[ArrayState]:
     """The states before the first item: one for each branch of a choice."""
     if formula is FALSE:
         return []
-    _refuse_unique(formula)
     parts = formula.parts if type(formula) is Or else (formula,)
     return [array_state(values, p) for p in parts]
-
-
-def _refuse_unique(formula: Expr) -> None:
-    """uniqueItems cannot be enforced yet, unless there is at most one item anyway."""
-    parts = formula.key[1] if type(formula) in (And, Or) else (formula,)
-    if type(formula) is And and any(type(p) is NumItems and p.high is not None and p.high <= 1 for p in parts):
-        return
-    for part in parts:
-        if type(part) is Unique:
-            raise UnsupportedSchemaError("uniqueItems cannot be enforced yet", keyword="uniqueItems")
-        if type(part) in (And, Or):
-            _refuse_unique(part)

@@ -32,15 +32,14 @@ _DIGIT, _ONE_TO_NINE, _ZERO = chars(_ALL_DIGITS), chars(_digits("123456789")), l
 _MINUS, _POINT = literal("-"), literal(".")
 _NATURAL = concat(_ONE_TO_NINE, repeat(_DIGIT, 0, _MAX_INTEGER_DIGITS - 1))
 _FRACTION = concat(_POINT, repeat(_DIGIT, 1, None))
-_NONZERO_FRACTION = concat(_POINT, repeat(_ZERO, 0, None), _ONE_TO_NINE, repeat(_DIGIT, 0, None))
 
 #: Integers in plain digits; there is no ``-0``.
 INTEGERS = union(_ZERO, _NATURAL, concat(_MINUS, _NATURAL))
-#: Integers and decimal fractions, without exponents and without a negative zero.
+#: Integers and decimal fractions, without exponents; ``-0.0`` is one of them, as tables of changes write it.
 DECIMALS = union(
     concat(union(_ZERO, _NATURAL), union(EPSILON, _FRACTION)),
     concat(_MINUS, _NATURAL, union(EPSILON, _FRACTION)),
-    concat(_MINUS, _ZERO, _NONZERO_FRACTION),
+    concat(_MINUS, _ZERO, _FRACTION),
 )
 _EXPONENT = concat(
     chars(_digits("eE")),
@@ -151,11 +150,11 @@ def compared(op: str, limit: Decimal) -> Term:
     wanted = _SIGN_SETS[op]
     integer, _, fraction = format(abs(limit), "f").partition(".")
     magnitude = integer.lstrip("0") or "0", fraction.rstrip("0")
+    positive: Term = Magnitude(frozenset(wanted), *magnitude)
+    negative: Term = Magnitude(frozenset(-sign for sign in wanted), *magnitude)
     if limit < 0:
-        positive = ANY if 1 in wanted else EMPTY  # whatever is not negative is greater
-        negative: Term = Magnitude(frozenset(-sign for sign in wanted), *magnitude)
-    else:
-        positive = Magnitude(frozenset(wanted), *magnitude)
+        positive = ANY if 1 in wanted else EMPTY  # whatever has no minus is greater
+    elif limit > 0:
         negative = ANY if -1 in wanted else EMPTY
     unsigned = intersect(positive, complement(concat(_MINUS, ANY)))
     return union(unsigned, concat(_MINUS, negative))

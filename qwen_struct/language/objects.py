@@ -40,9 +40,10 @@ class ObjectSpec:
         self.low, self.high = 0, None
         required: dict[str, None] = {}
         rest: list[Expr] = []
-        mentioned: dict[str, None] = {}
+        named: dict[str, None] = {}
+        only_required: dict[str, None] = {}
         for part in parts:
-            _mention(part, mentioned)
+            _mention(part, named, only_required)
             match part:
                 case Property():
                     self.properties.setdefault(part.name, []).append(part.value)
@@ -59,8 +60,7 @@ class ObjectSpec:
                 case _:
                     rest.append(part)
         self.rest = values.algebra.all(rest)
-        declared = [n for n in mentioned if n in self.properties] + [n for n in mentioned if n not in self.properties]
-        self.names: tuple[str, ...] = tuple(declared)
+        self.names: tuple[str, ...] = tuple({**named, **only_required})
         self.index = {name: i for i, name in enumerate(self.names)}
         self.required = sorted(self.index[name] for name in required)
         self.required_mask = sum(1 << i for i in self.required)
@@ -84,13 +84,14 @@ class ObjectSpec:
             found = self._values[i] = self.values.algebra.all([*self.properties.get(name, ()), *more])
         return found
 
-    @cached_property
     def required_inhabited(self) -> bool:
-        return all(self.values.inhabited(self.value(i)) for i in self.required)
+        """Whether every required member can have a value."""
+        ask = self.values.inhabited
+        return self.values.decide(("required", self), lambda: all(ask(self.value(i)) for i in self.required))
 
     @cached_property
     def undeclared(self) -> list[UndeclaredNames]:
-        """The names that are not declared, by what the formula asks of their values; impossible ones left out."""
+        """The names that are not declared, by what the formula asks of their values; empty classes left out."""
         values, names = self.values, set(self.names)
         everything = complement(literals(names)) if names else ANY
         classes = [UndeclaredNames(everything, TRUE, frozenset())]
@@ -105,7 +106,7 @@ class ObjectSpec:
                 if outside is not None and not values.empty(outside):
                     split.append(UndeclaredNames(outside, c.value, c.keys))
             classes = split
-        return [c for c in classes if values.inhabited(c.value)]
+        return classes
 
 
 class UndeclaredNames:
@@ -175,8 +176,11 @@ class ObjectState:
         if found is None:
             done = self.done | 1 << i if self.values.any_order else i + 1
             name = self.spec.names[i]
-            found = list(self._after(name, None, self.spec.value(i), done, self.extra, self.seen))
-            self._declared[i] = found
+            found, firm = self.values.firmly(
+                lambda: list(self._after(name, None, self.spec.value(i), done, self.extra, self.seen))
+            )
+            if firm:
+                self._declared[i] = found
         return found
 
     def undeclared(self) -> list[tuple[int, Term]]:
@@ -196,8 +200,12 @@ class ObjectState:
         if found is None:
             names = self.spec.undeclared[c]
             seen = self.seen if name is None else self.seen | {name}
-            found = list(self._after(None, names.keys, names.value, self.done, not self.values.any_order, seen))
-            self._undeclared[c, name] = found
+            extra = not self.values.any_order
+            found, firm = self.values.firmly(
+                lambda: list(self._after(None, names.keys, names.value, self.done, extra, seen))
+            )
+            if firm:
+                self._undeclared[c, name] = found
         return found
 
     def _after(
@@ -228,7 +236,7 @@ class ObjectState:
     def inhabited(self) -> bool:
         """Whether some object goes on from here to its end."""
         if self.rest is TRUE and not self.pending and self.spec.low == 0 and self.spec.high is None:
-            return self.spec.required_inhabited
+            return self.spec.required_inhabited()
         return self.values.decide(self, self._inhabited)
 
     def _inhabited(self) -> bool:
@@ -238,14 +246,19 @@ class ObjectState:
             return self._can_be_counted()
         if any(self.declared(i) for i in self.candidates()):
             return True
-        return any(self.undeclared_next(c, shortest(term)) for c, term in self.undeclared())
+        # One more name of an infinite class leaves as many: the state is the same again, and the search ends.
+        return any(
+            self.undeclared_next(c, None if is_infinite(term) else shortest(term)) for c, term in self.undeclared()
+        )
 
     def _can_be_counted(self) -> bool:
         """For a plain conjunction: whether enough members can come, and not too many must."""
         spec, inhabited = self.spec, self.values.inhabited
         left = [i for i in range(len(spec.names)) if self._open(i)]
         must = [i for i in spec.required if self._open(i)]
-        if not spec.required_inhabited or (spec.high is not None and self.count + len(must) > spec.high):
+        if not spec.required_inhabited():
+            return False
+        if spec.high is not None and max(spec.low, self.count + len(must)) > spec.high:
             return False
         missing = spec.low - self.count - len(must)
         for i in left:
@@ -255,6 +268,8 @@ class ObjectState:
         if missing <= 0:
             return True
         for names in spec.undeclared:
+            if not inhabited(names.value):
+                continue
             if is_infinite(names.names):
                 return True
             some = words(intersect(names.names, complement(literals(self.seen))), missing + 1)
@@ -356,16 +371,18 @@ def _push_negation(values: Values, part: Expr) -> Expr | None:
     return None
 
 
-def _mention(formula: Expr, names: dict[str, None]) -> None:
-    """Adds the names that ``formula`` declares, in order of appearance."""
+def _mention(formula: Expr, named: dict[str, None], required: dict[str, None]) -> None:
+    """Adds the names that ``formula`` declares and those that it requires, each in order of appearance."""
     match formula:
-        case Property() | Required():
-            names[formula.name] = None
+        case Property():
+            named[formula.name] = None
+        case Required():
+            required[formula.name] = None
         case And() | Or() | One():
             for part in formula.parts:
-                _mention(part, names)
+                _mention(part, named, required)
         case Not():
-            _mention(formula.part, names)
+            _mention(formula.part, named, required)
 
 
 def _key_sets(formula: Expr) -> Iterator[KeySet]:

@@ -8,6 +8,7 @@ satisfies a formula is decided as a least fixpoint, so that a schema whose value
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from typing import TypeVar
 
 from ..errors import SchemaBudgetError, UnresolvableReferenceError, UnsupportedSchemaError
 from ..schema.algebra import (
@@ -23,6 +24,7 @@ from .objects import ObjectState, object_states
 from .terms import ANY, EMPTY, Term, complement, length, literals, union
 
 DEFAULT_FUEL = 200_000
+T = TypeVar("T")
 
 
 class Values:
@@ -188,6 +190,14 @@ class Values:
             self._known[question] = result
             self._lowest_assumed = outer
         return result
+
+    def firmly(self, compute: Callable[[], T]) -> tuple[T, bool]:
+        """``compute()``, and whether it may be remembered: it rests on no assumption about a question still open."""
+        outer, self._lowest_assumed = self._lowest_assumed, len(self._deciding)
+        result = compute()
+        firm = self._lowest_assumed >= len(self._deciding)
+        self._lowest_assumed = min(outer, self._lowest_assumed)
+        return result, firm
 
     @staticmethod
     def _exhausted() -> SchemaBudgetError:

@@ -469,7 +469,9 @@ def _contains(here: Here, value: Any) -> Expr:
 def _unique_items(here: Here, value: Any) -> Expr:
     if not isinstance(value, bool):
         here.fail("uniqueItems", f"uniqueItems must be a boolean, not {_kind(value)}")
-    return here.parser.algebra.atom(Unique) if value else TRUE
+    if value:
+        _unsupported("uniqueItems")(here, value)
+    return TRUE
 
 
 def _unsupported(keyword: str) -> Callable[[Here, Any], Expr]:
