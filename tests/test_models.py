@@ -12,7 +12,7 @@ import pytest
 import torch
 from fakes import edit_json, tiny_network, toy_tokenizer
 from huggingface_hub.constants import HF_HUB_CACHE
-from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from transformers import (
     AutoTokenizer,
     BertConfig,
@@ -140,14 +140,34 @@ def test_an_unknown_name_says_where_it_was_looked_for(monkeypatch: pytest.Monkey
     assert "use the bundled model, 'mini'" in message
 
 
-def test_a_name_that_the_hub_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(*_: object, **__: object) -> None:
-        raise RepositoryNotFoundError("404", response=Mock(headers={}))
+def failing(error: Exception) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
 
-    monkeypatch.setattr("huggingface_hub.HfApi.model_info", unknown)
+    return fail
+
+
+def test_a_name_that_the_hub_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = RepositoryNotFoundError("404", response=Mock(headers={}))
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", failing(error))
     message = refusal(lambda: locate("Qwen/no-such"))
     assert "unknown model 'Qwen/no-such'" in message
     assert "the hub has no such model, or it is private and needs `hf auth login`; check the spelling" in message
+
+
+@pytest.mark.parametrize("step", ["HfApi.model_info", "snapshot_download"])
+def test_a_model_behind_a_licence(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: Mock(siblings=[], sha="0"))
+    monkeypatch.setattr(f"huggingface_hub.{step}", failing(GatedRepoError("403", response=Mock(headers={}))))
+    message = refusal(lambda: locate("some/gated"))
+    assert message.startswith("the hub keeps 'some/gated' behind a licence; accept it on the model's page, then log in")
+
+
+def test_a_download_that_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: Mock(siblings=[], sha="0"))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", failing(ConnectionError("connection reset\nmore")))
+    message = refusal(lambda: locate("some/model"))
+    assert message == "downloading 'some/model' failed (connection reset); call again to go on where it stopped"
 
 
 @pytest.mark.parametrize("spec", ["./nowhere", "/no/such/folder", "~/no/such", "a/b/c"])

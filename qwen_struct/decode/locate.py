@@ -53,10 +53,8 @@ def _from_hub(name: str) -> Path:
         info = HfApi().model_info(name, timeout=HUB_TIMEOUT)
     except HFValidationError as error:
         raise ModelError(f"{name!r} is neither a folder here nor a possible hub name: {error}") from error
-    except GatedRepoError as error:
-        raise ModelError(
-            f"the hub keeps {name!r} behind a licence; accept it on the model's page, then log in with `hf auth login`"
-        ) from error
+    except GatedRepoError as error:  # derives from the next one
+        raise _gated(name) from error
     except RepositoryNotFoundError as error:
         raise ModelError(
             f"unknown model {name!r}: no folder of that name in {Path.cwd()}, and the hub has no such model, or it is "
@@ -65,6 +63,12 @@ def _from_hub(name: str) -> Path:
     except Exception as error:  # every way in which a network can fail; a copy from earlier will do
         return _cached(name, error)
     return _download(name, info)
+
+
+def _gated(name: str) -> ModelError:
+    return ModelError(
+        f"the hub keeps {name!r} behind a licence; accept it on the model's page, then log in with `hf auth login`"
+    )
 
 
 def _cached(name: str, reason: Exception) -> Path:
@@ -83,11 +87,14 @@ def _cached(name: str, reason: Exception) -> Path:
 
 def _download(name: str, info: ModelInfo) -> Path:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError
 
     has_safetensors = any(file.rfilename.endswith(".safetensors") for file in info.siblings or ())
     patterns = ["*.json", "*.txt", "*.jinja", "*.safetensors" if has_safetensors else "*.bin"]
     try:
         return Path(snapshot_download(name, revision=info.sha, allow_patterns=patterns))
+    except GatedRepoError as error:  # anyone may read about a gated model, but not its files
+        raise _gated(name) from error
     except Exception as error:
         reason = _first_line(error)
         raise ModelError(f"downloading {name!r} failed ({reason}); call again to go on where it stopped") from error
