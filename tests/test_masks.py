@@ -1,0 +1,184 @@
+"""Masks against brute force: a token is allowed exactly when stepping through its bytes leads somewhere.
+
+That stepping is itself checked against a validator in test_exactness.py. Here small vocabularies of awkward tokens (several
+JSON pieces in one, partial UTF-8, twins) show that the shortcuts of the mask builder change nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import pytest
+from walks import random_walk
+
+from qwen_struct.constraint import Vocabulary, allocate_token_bitmask, allowed_tokens, compile_schema
+from qwen_struct.constraint.masks import _num_characters
+
+PIECES = [
+    b'{"', b'"}', b'": ', b'": "', b'", "', b'"], "', b"}, {", b"[{", b"}]", b'":', b'", ', b'{"a": "', b'"a"', b'"b": 1, "a": ',
+    b'": 1, "', b'": 1, "b": 2', b'","', b', "a": 1}', b"[]", b"{}", b"[[", b"]]", b"null", b"true", b"fals", b"e, ", b"ull}",
+    b"12", b"0.", b".5", b"-1", b"1e", b"e+", b"00", b"2026-", b"-02-2", b"abc", b"ab", b"bc", b'a"', b'b", "c', b"\\n", b'\\"', b"\\u00", b"\\",
+    b"u001", b"\xe4\xb8", b"\xe4\xb8\xad", b"\x96", b"\xe6\x97\xa5\xe6", b"\xf0\x9f", b"\x98\x80", b"\xe4\xb8\xad\xe6\x96\x87\"", b"ab", b"12",
+]  # fmt: skip
+
+
+def small_vocabulary(rng: Random) -> Vocabulary:
+    """All single bytes, the pieces, and random slices of JSON texts; tokens may repeat. Two ids are special."""
+    texts = [b'{"a": 1, "b": "ab", "c": [1, "x", null], "d": {"a": true}}', '{"名": "中文\\n😀", "z": -0.5e3}'.encode()]
+    slices = []
+    for _ in range(120):
+        text = rng.choice(texts)
+        start = rng.randrange(len(text))
+        slices.append(text[start : start + rng.randint(1, 9)])
+    tokens: list[bytes | None] = [*(bytes([b]) for b in range(256)), *PIECES, *slices]
+    tokens.insert(7, None)
+    return Vocabulary(tokens, n_vocab=len(tokens) + 40, eos_token_ids=[len(tokens) + 3])
+
+
+SCHEMAS: list[Any] = [
+    True,
+    {"type": "object"},
+    {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}, "required": ["a"]},
+    {"type": "object", "properties": {"a": {}, "ab": {}, "abc": {}}, "additionalProperties": False, "minProperties": 2},
+    {"type": "object", "patternProperties": {"^(a|b)$": {"type": "integer"}}, "additionalProperties": False},
+    {"type": "object", "additionalProperties": {"type": "integer", "minimum": 10, "maximum": 12}, "minProperties": 2},
+    {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 3}, "minItems": 1, "maxItems": 3},
+    {"type": "array", "prefixItems": [{"enum": ["ab", "abc", 12, 12.5]}, {"type": "null"}], "items": {"type": "boolean"}},
+    {"type": "string", "pattern": "^(ab|中)+[^a]?$"},
+    {"type": "string", "pattern": "[\"\\\\\\n]"},
+    {"type": "string", "maxLength": 4},
+    {"type": "string", "format": "date"},
+    {"type": "number", "exclusiveMinimum": -1.5, "maximum": 120},
+    {"type": "number", "multipleOf": 0.25},
+    {"type": ["number", "null", "string"]},
+    {"anyOf": [{"type": "object", "properties": {"a": {"const": 1}, "b": {"const": "ab"}}, "required": ["a"]},
+               {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}]},
+    {"oneOf": [{"required": ["a"]}, {"required": ["b"]}], "type": "object"},
+    {"type": "object", "properties": {"c": {"$ref": "#"}, "d": {"type": "array", "items": {"$ref": "#"}}}, "additionalProperties": False},
+    {"not": {"type": ["string", "object", "array"]}},
+    {"enum": [{"a": 1, "b": [1, "x"]}, [None, True], "a\"b\\c\n", "日本", 1.5, {}]},
+    {"type": "object", "propertyNames": {"pattern": "^[ab]{1,2}$"}, "maxProperties": 3},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("style", ["spaced", "compact", "indented"])
+@pytest.mark.parametrize("number", range(len(SCHEMAS)))
+def test_every_mask_is_what_trying_all_tokens_gives(number: int, style: str) -> None:
+    rng = Random(f"{number} {style}")
+    vocabulary = small_vocabulary(rng)
+    order = rng.choice(["schema", "any"])
+    grammar = compile_schema(SCHEMAS[number], vocabulary, whitespace=style, key_order=order)
+    bitmask = allocate_token_bitmask(1, vocabulary.n_vocab)
+    for _ in range(8):
+        matcher = grammar.matcher()
+        for _ in range(25):
+            matcher.fill_next_token_bitmask(bitmask, 0)
+            expected = [t for t in range(vocabulary.n_vocab) if matcher.copy().accept_token(t)]
+            stepped = [
+                t for t, token in enumerate(vocabulary.tokens)
+                if token is not None and grammar._walker.follow(matcher.text + token) is not None
+            ]  # fmt: skip
+            assert allowed_tokens(bitmask[0]) == expected
+            assert [t for t in expected if t not in vocabulary.eos_token_ids] == stepped
+            assert bool(set(expected) & set(vocabulary.eos_token_ids)) == matcher.is_accepting()
+            assert expected
+            multibyte = [t for t in stepped if len(vocabulary.tokens[t] or b"") > 1]
+            token = rng.choice(multibyte if multibyte and rng.random() < 0.7 else expected)
+            assert matcher.accept_token(token)
+            if matcher.is_finished():
+                break
+
+
+def test_a_name_is_never_repeated_even_inside_one_token() -> None:
+    tokens: list[bytes | None] = [bytes([b]) for b in range(256)]
+    tokens += [b'": 1, "a": 2', b'": 1, "b": 2', b'a": 1, "a"', b'{"a": 1, "a": 1}', b'{"a": 1, "b": 1}']
+    vocabulary = Vocabulary(tokens, eos_token_ids=[300])
+    bitmask = allocate_token_bitmask(1, vocabulary.n_vocab)
+    matcher = compile_schema({"type": "object"}, vocabulary).matcher()
+    matcher.fill_next_token_bitmask(bitmask)
+    assert 260 in allowed_tokens(bitmask[0]) and 259 not in allowed_tokens(bitmask[0])
+    for byte in b'{"a':
+        assert matcher.accept_token(byte)
+    matcher.fill_next_token_bitmask(bitmask)
+    assert 257 in allowed_tokens(bitmask[0]) and 256 not in allowed_tokens(bitmask[0])
+    assert not matcher.accept_token(256)
+    assert matcher.accept_token(257)
+
+
+def test_rollback_copy_and_refusal_leave_no_trace() -> None:
+    rng = Random(5)
+    vocabulary = small_vocabulary(rng)
+    grammar = compile_schema({"type": "object", "properties": {"a": {"type": "string"}}}, vocabulary)
+    bitmask = allocate_token_bitmask(3, vocabulary.n_vocab)
+    matcher = grammar.matcher()
+    taken: list[int] = []
+    while not matcher.is_finished() and len(taken) < 60:
+        matcher.fill_next_token_bitmask(bitmask, 1)
+        before = bitmask[1].copy()
+        allowed = allowed_tokens(before)
+        refused = next(t for t in range(vocabulary.n_vocab) if t not in allowed)
+        assert not matcher.accept_token(refused)
+        branch = matcher.copy()
+        for _ in range(3):
+            branch.fill_next_token_bitmask(bitmask, 2)
+            branch.accept_token(rng.choice(allowed_tokens(bitmask[2])))
+        accepted = 0
+        for _ in range(3):
+            matcher.fill_next_token_bitmask(bitmask, 0)
+            accepted += matcher.accept_token(rng.choice(allowed_tokens(bitmask[0])))
+            if matcher.is_finished():
+                break
+        matcher.rollback(accepted)
+        matcher.fill_next_token_bitmask(bitmask, 1)
+        assert (bitmask[1] == before).all()
+        token = rng.choice(allowed)
+        assert matcher.accept_token(token)
+        taken.append(token)
+    replay = grammar.matcher()
+    assert all(replay.accept_token(t) for t in taken)
+    assert replay.text == matcher.text
+    with pytest.raises(ValueError, match="cannot take back"):
+        replay.rollback(len(taken) + 1)
+
+
+def test_finished_outputs_are_valid_and_canonical() -> None:
+    vocabulary = small_vocabulary(Random(1))
+    finished = 0
+    for number, schema in enumerate(SCHEMAS):
+        grammar = compile_schema(schema, vocabulary)
+        for seed in range(6):
+            text = random_walk(grammar, Random(seed * 100 + number), num_free=12, limit=600)
+            if text is None:
+                continue
+            finished += 1
+            value = json.loads(text)
+            assert json.loads(json.dumps(value)) == value
+            assert grammar.accepts(text)
+    assert finished > 60
+
+
+@pytest.mark.parametrize(("text", "count"), [(b"", 0), (b"ab", 2), ("é中😀".encode(), 3), (b'\\n\\u001f"', 3), (b"\\", 1), (b"\\u0", 1)])
+def test_characters_of_a_piece(text: bytes, count: int) -> None:
+    assert _num_characters(text) == count
+
+
+def test_masks_at_the_real_vocabulary(qwen_tokenizer_path: Any) -> None:
+    vocabulary = Vocabulary.from_tokenizer(qwen_tokenizer_path, n_vocab=152_064, eos_token_ids=[151_645])
+    assert not vocabulary.missing_bytes()
+    assert vocabulary.tokens[151_643:] == (None,) * 22
+    grammar = compile_schema({"type": "object", "properties": {"名": {"type": "string", "maxLength": 5}}, "required": ["名"]}, vocabulary)
+    bitmask = allocate_token_bitmask(2, 152_064)
+    assert bitmask.shape == (2, 4752)
+    matcher = grammar.matcher()
+    by_text = {token: i for i, token in enumerate(vocabulary.tokens) if token is not None}
+    for piece in ['{"', "名", '":', ' "', "中文", "abc", '"', "}"]:
+        matcher.fill_next_token_bitmask(bitmask, 1)
+        allowed = set(allowed_tokens(bitmask[1]))
+        assert not allowed & set(range(151_646, 152_064)) and 151_643 not in allowed
+        sample = Random(piece).sample(range(151_643), 400)
+        assert {t for t in sample if matcher.copy().accept_token(t)} == allowed.intersection(sample)
+        assert matcher.accept_token(by_text[piece.encode()]), piece
+    assert matcher.is_accepting() and matcher.accept_token(151_645) and matcher.is_finished()
+    assert matcher.text.decode() == '{"名": "中文abc"}'
