@@ -49,6 +49,10 @@ class ReadableSchema(GenerateJsonSchema):
                 number["exclusiveMinimum"] = -limit
         return number
 
+    def _get_alias_name(self, field: Any, name: str) -> str:
+        # Pydantic before 2.14 shows the alias even to who validates by name.
+        return super()._get_alias_name(field, name) if self._config.validate_by_alias is not False else name
+
     def is_subclass_schema(self, schema: core_schema.IsSubclassSchema) -> JsonSchemaValue:
         return self.handle_invalid_for_json_schema(schema, f"a class, {schema['cls'].__name__} or below it")
 
