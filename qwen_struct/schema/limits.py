@@ -86,18 +86,18 @@ def date_between(first: datetime.date, last: datetime.date) -> dict[str, Any]:
         low = low[:4] + "0000"
     if high.endswith("1231"):
         high = high[:4] + "9999"
-    return {"type": "string", "format": "date", "pattern": f"^{_between(low, high)}$"}
+    return {"type": "string", "format": "date", "pattern": f"^{_between(low, high)}"}
 
 
 def _between(low: str, high: str) -> str:
     """A pattern for the last digits of a date, as many as ``low`` and ``high`` have, from ``low`` to ``high``.
 
-    The calendar is the format's to check, so the days of a whole year or month need not be spelled out.
+    Shape and calendar are the format's to check, so what is free needs no pattern: a whole year or month, say.
     """
     left = len(low)
     hyphen = "-" if left in (4, 2) else ""
     if low == "0" * left and high == "9" * left:
-        return "".join("-[0-9]" if i in (4, 2) else "[0-9]" for i in range(left, 0, -1))
+        return ""
     rests: dict[str, list[str]] = {}  # what may follow -> the digits that it follows, in order
     for digit in map(str, range(int(low[0]), int(high[0]) + 1)):
         least = low[1:] if digit == low[0] else "0" * (left - 1)
