@@ -10,6 +10,7 @@ import json
 import re
 import uuid
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Literal, NamedTuple
 
 import jsonschema_rs
@@ -283,6 +284,9 @@ class Colour(enum.Enum):
 @pytest.mark.parametrize(
     ("annotation", "good", "bad"),
     [
+        (Fraction, "1/3", "1/0"),
+        (Annotated[Fraction, Ge(0)], 0.5, -1),
+        (Annotated[str, StringConstraints(ascii_only=True, pattern="^.$")], "a", "ä"),
         (Point, [1], [1, 2, 3]),
         (tuple[int, str], [1, "a"], [1]),
         (tuple[int, ...], [1, 2], ["a"]),

@@ -46,6 +46,7 @@ DATETIME = _text(rf"{_DATE}T{_TIME}{_ZONE}?")
 AWARE_DATETIME = _text(rf"{_DATE}T{_TIME}{_ZONE}")
 NAIVE_DATETIME = _text(rf"{_DATE}T{_TIME}")
 TIME = _text(rf"{_TIME}{_ZONE}?")
+FRACTION = _text(r"-?[0-9]{1,18}/[1-9][0-9]{0,17}")
 DURATION = _text(rf"P(?:{_SPAN}(?:{_CLOCK})?|{_CLOCK}|{_COUNT}W)")
 INTEGER_KEY = {"pattern": "^-?(?:0|[1-9][0-9]{0,17})$"}
 NUMBER_KEY = {"pattern": r"^-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?$"}

@@ -104,7 +104,16 @@ class StrictSchema(ReadableSchema):
         strips = schema.get("strip_whitespace") or self._config.str_strip_whitespace
         if strips and result.keys() & {"minLength", "pattern"}:
             _add(result, limits.TRIMMED)
+        if schema.get("ascii_only"):
+            _add(result, limits.ASCII_ONLY)
         return result
+
+    def fraction_schema(self, schema: Any) -> JsonSchemaValue:
+        number: JsonSchemaValue = {"type": "number"}
+        self.update_with_validations(number, schema, self.ValidationsMapping.numeric)
+        if len(number) > 1:  # a bound that no pattern of numerator and denominator can keep
+            return {keyword: float(bound) if keyword != "type" else bound for keyword, bound in number.items()}
+        return {"anyOf": [number, dict(limits.FRACTION)]}
 
     def bytes_schema(self, schema: core_schema.BytesSchema) -> JsonSchemaValue:
         result = super().bytes_schema(schema)
