@@ -334,6 +334,14 @@ def test_json_schemas_that_cannot_be_used(schema, error, pointer, said):
     assert caught.value.pointer == pointer
 
 
+class NeedsPackage(str):
+    """As EmailStr is without email-validator."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source, handler):
+        raise ImportError("email-validator is not installed, run `pip install 'pydantic[email]'`")
+
+
 class Unfinished(BaseModel):
     other: NoSuchClass  # noqa: F821
 
@@ -345,6 +353,7 @@ class Unfinished(BaseModel):
         (5, InvalidSchemaError, "^5 is not a schema; give a type"),
         ([int], InvalidSchemaError, "is not a schema; give a type"),
         (b"{}", InvalidSchemaError, "is not a schema"),
+        (NeedsPackage, InvalidSchemaError, "NeedsPackage: email-validator is not installed, run `pip install"),
         (len, InvalidSchemaError, "the function len is not a schema"),
         (Unfinished, InvalidSchemaError, "Unfinished refers to 'NoSuchClass', which is not defined"),
         (subprocess.Popen, InvalidSchemaError, "Popen is not a schema: Unable to generate"),

@@ -185,6 +185,15 @@ def test_past_and_future_are_measured_from_today():
 def test_bounds_that_no_date_meets():
     with pytest.raises(UnsatisfiableSchemaError, match="no date is from 2024-05-02 on and up to 2024-05-01"):
         load_schema(Annotated[datetime.date, Gt(datetime.date(2024, 5, 1)), Lt(datetime.date(2024, 5, 2))])
+    with pytest.raises(UnsatisfiableSchemaError, match="no date is from 9999-12-31 on"):
+        load_schema(Annotated[datetime.date, Gt(datetime.date.max)])
+
+
+def test_reserved_domains_are_those_of_email_validator():
+    from email_validator import SPECIAL_USE_DOMAIN_NAMES
+
+    for name in SPECIAL_USE_DOMAIN_NAMES:
+        assert not allows(EmailStr, f"a@b.{name}")
 
 
 def test_decimals_are_numbers():

@@ -83,6 +83,8 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
         ) from error
     except PydanticUserError as error:
         raise InvalidSchemaError(f"{_name(annotation)} is not a schema: {_first_line(error.message)}") from error
+    except ImportError as error:  # EmailStr without email-validator
+        raise InvalidSchemaError(f"{_name(annotation)}: {_first_line(str(error))}") from error
     except (SchemaError, TypeError, NameError, AttributeError, ValueError) as error:
         raise InvalidSchemaError(f"{_name(annotation)} is not a schema: {_first_line(str(error))}") from error
     return adapter

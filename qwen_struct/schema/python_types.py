@@ -27,8 +27,6 @@ from . import limits
 from .patterns import MalformedPattern, UntranslatablePattern, pydantic_to_ecma
 from .walk import subschemas
 
-_ONE_DAY = datetime.timedelta(days=1)
-
 
 class ReadableSchema(GenerateJsonSchema):
     """Pydantic's own schema, with a Decimal as a number; what a prompt shows."""
@@ -125,16 +123,7 @@ class StrictSchema(ReadableSchema):
         return result
 
     def date_schema(self, schema: core_schema.DateSchema) -> JsonSchemaValue:
-        first = max(_days(schema.get("ge")), _days(schema.get("gt"), 1), _today(schema, "future", 1), key=_ordinal)
-        last = min(
-            _days(schema.get("le"), default=datetime.date.max),
-            _days(schema.get("lt"), -1, datetime.date.max),
-            _today(schema, "past", -1, datetime.date.max),
-            key=_ordinal,
-        )
-        if first > last:
-            raise UnsatisfiableSchemaError(f"no date is from {first} on and up to {last}")
-        return limits.date_between(first, last)
+        return limits.date_between(*_span(schema))
 
     def time_schema(self, schema: core_schema.TimeSchema) -> JsonSchemaValue:
         return dict(limits.TIME)
@@ -205,7 +194,7 @@ def _without_length(node: dict[str, Any]) -> dict[str, Any]:
 def _narrow_format(node: dict[str, Any]) -> None:
     """The formats that Pydantic's classes add by name: narrowed, or dropped when they only describe."""
     name = node.get("format")
-    if not isinstance(name, str) or node.get("type") != "string" or "pattern" in node and name in _ENFORCED:
+    if not isinstance(name, str) or node.get("type") != "string":
         return
     narrower = limits.email() if name in ("email", "name-email") else limits.FORMATS.get(name)
     if narrower is not None:
@@ -217,7 +206,6 @@ def _narrow_format(node: dict[str, Any]) -> None:
         del node["format"]
 
 
-_ENFORCED = ("date", "date-time", "time", "uri")
 _DESCRIPTIVE = ("binary", "password", "path", "file-path", "directory-path", "multi-host-uri", "json-string", "color")
 
 
@@ -237,19 +225,21 @@ def _state_tags(node: dict[str, Any], root: dict[str, Any]) -> None:
             choice["required"] = [*choice.get("required", ()), tag]
 
 
-def _days(bound: Any, shift: int = 0, default: datetime.date = datetime.date.min) -> datetime.date:
-    """``bound`` moved by whole days; ``default`` when there is none."""
-    if bound is None:
-        return default
-    day = bound.date() if isinstance(bound, datetime.datetime) else bound
-    return day + shift * _ONE_DAY
+def _span(schema: core_schema.DateSchema) -> tuple[datetime.date, datetime.date]:
+    """The first and the last day that the bounds leave.
 
-
-def _today(
-    schema: core_schema.DateSchema, when: str, shift: int, default: datetime.date = datetime.date.min
-) -> datetime.date:
-    return datetime.date.today() + shift * _ONE_DAY if schema.get("now_op") == when else default
-
-
-def _ordinal(day: datetime.date) -> int:
-    return day.toordinal()
+    Raises: UnsatisfiableSchemaError when there is none.
+    """
+    first, last, one = datetime.date.min, datetime.date.max, datetime.timedelta(days=1)
+    after = [schema["gt"]] if "gt" in schema else []
+    before = [schema["lt"]] if "lt" in schema else []
+    if (when := schema.get("now_op")) is not None:
+        (before if when == "past" else after).append(datetime.date.today())
+    try:
+        first = max([first, schema.get("ge", first), *(day + one for day in after)])
+        last = min([last, schema.get("le", last), *(day - one for day in before)])
+    except OverflowError:  # before the first day there is, or after the last
+        first, last = last, first
+    if first > last:
+        raise UnsatisfiableSchemaError(f"no date is from {first} on and up to {last}; correct the bounds")
+    return first, last
