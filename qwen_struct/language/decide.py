@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 
 from .charset import CharSet
-from .terms import ANY_CHAR, EMPTY, And, Concat, Moves, Or, Repeat, Term, Words, intersect, transitions
+from .terms import EMPTY, And, Concat, Moves, Or, Repeat, Term, Words, intersect, is_length, transitions
 
 DEFAULT_FUEL: Final = 50_000
 _STEP_BY_STEP: Final = 64  # above this, lower bounds on the length are met by stepping all states at once
@@ -67,6 +67,9 @@ def _search(start: Term, fuel: int) -> None:
             if after in came_from or after._empty:
                 continue
             came_from[after] = state
+            if _empty_without_bounds(after, fuel):
+                after._empty = True
+                continue
             if after.inhabited or after._empty is False:
                 _mark_inhabited(state, came_from)
                 return
@@ -74,6 +77,19 @@ def _search(start: Term, fuel: int) -> None:
             heappush(queue, (after.min_len, pushed, after))
     for state in came_from:
         state._empty = True
+
+
+def _empty_without_bounds(term: Term, fuel: int) -> bool:
+    """Whether no word of any length would do. The states without their counters are few, so this prunes whole regions."""
+    if type(term) is not And:
+        return False
+    others = [item for item in term.items if item.max_len is None and not is_length(item)]
+    if len(others) == len(term.items):
+        return False
+    try:
+        return is_empty(intersect(*others), fuel // 4)
+    except FuelExhausted:
+        return False
 
 
 def _mark_inhabited(state: Term | None, came_from: dict[Term, Term | None]) -> None:
@@ -87,7 +103,7 @@ def _large_bound(term: Term) -> tuple[Term, int, int | None] | None:
     if type(term) is not And:
         return None
     for item in term.items:
-        if type(item) is Repeat and item.body is ANY_CHAR and item.low > _STEP_BY_STEP:
+        if is_length(item) and item.low > _STEP_BY_STEP:
             return intersect(*[other for other in term.items if other is not item]), item.low, item.high
     return None
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from . import dates, internet
 from .python_formats import PYTHON
+from .regex_format import regex
 from .terms import Term
 
 _STANDARD: Final[dict[str, Callable[[], Term]]] = {
@@ -16,7 +17,9 @@ _STANDARD: Final[dict[str, Callable[[], Term]]] = {
     "date-time": dates.date_time,
     "duration": dates.duration,
     "email": internet.email,
+    "idn-email": internet.idn_email,
     "hostname": internet.hostname,
+    "idn-hostname": internet.idn_hostname,
     "ipv4": internet.ipv4,
     "ipv6": internet.ipv6,
     "uri": internet.uri,
@@ -27,6 +30,7 @@ _STANDARD: Final[dict[str, Callable[[], Term]]] = {
     "json-pointer": internet.json_pointer,
     "relative-json-pointer": internet.relative_json_pointer,
     "uuid": internet.uuid,
+    "regex": regex,
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from .ecma import parse_pattern
+from .idn import a_label, idn_domain
 from .terms import Term, complement, concat, intersect, length, literal, repeat, union
 
 # RFC 3986, RFC 3987
@@ -34,6 +35,7 @@ IPV6: Final = "(?:" + "|".join(
 
 # RFC 5321
 MAX_LOCAL_PART: Final = 64
+_BEYOND_ASCII: Final = r"\x80-\u{10FFFF}"
 _ATEXT: Final = r"A-Za-z0-9!#$%&'*+\-/=?^_`{|}~"
 _QTEXT: Final = r"[ !#-\[\]-~]|\\[ -~]"
 _SNUM: Final = r"(?:25[0-5]|2[0-4]\d|[01]?\d?\d)"
@@ -51,12 +53,18 @@ def ipv6() -> Term:
 
 
 def hostname() -> Term:
-    """RFC 1123, section 2.1, at most 253 characters."""
-    return intersect(concat(label(), repeat(concat(literal("."), label()), 0, None)), length(1, 253))
+    """RFC 1123, section 2.1, at most 253 characters. Labels that begin with ``xn--`` must decode to what IDNA allows."""
+    part = union(label(), a_label())
+    return intersect(concat(part, repeat(concat(literal("."), part), 0, None)), length(1, 253))
+
+
+def idn_hostname() -> Term:
+    """RFC 5890: host names, and up to four labels with letters beyond ASCII in a domain."""
+    return union(hostname(), idn_domain())
 
 
 def label(first: str = "A-Za-z0-9", middle: str = r"A-Za-z0-9\-") -> Term:
-    """A part of a host name. Those that begin with ``xn--`` are left out: they must decode to what IDNA allows."""
+    """A part of a host name that does not begin with ``xn--``."""
     ldh = parse_pattern(f"^[{first}](?:[{middle}]{{0,61}}[A-Za-z0-9])?$")
     return intersect(ldh, complement(parse_pattern("^[Xx][Nn]--")))
 
@@ -70,6 +78,13 @@ def dot_string(beyond_ascii: str = "") -> Term:
     """A local part without quotes. ``beyond_ascii``: further characters, as in a pattern's class."""
     atom = f"[{_ATEXT}{beyond_ascii}]+"
     return intersect(parse_pattern(rf"^{atom}(?:\.{atom})*$"), length(1, MAX_LOCAL_PART))
+
+
+def idn_email() -> Term:
+    """The mailbox of RFC 6531, section 3.3; lengths count characters, where the RFC counts bytes, and labels are not looked into."""
+    part = parse_pattern(rf"^[A-Za-z0-9{_BEYOND_ASCII}](?:[A-Za-z0-9\-{_BEYOND_ASCII}]{{0,61}}[A-Za-z0-9{_BEYOND_ASCII}])?$")
+    domain = union(concat(part, repeat(concat(literal("."), part), 0, None)), _address_literal())
+    return concat(union(dot_string(_BEYOND_ASCII), _quoted_string(_BEYOND_ASCII)), literal("@"), domain)
 
 
 def _quoted_string(beyond_ascii: str = "") -> Term:

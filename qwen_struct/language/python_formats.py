@@ -11,6 +11,7 @@ from typing import Final
 
 from . import dates, internet
 from .ecma import parse_pattern
+from .regex_format import python_regex
 from .terms import EPSILON, Term, complement, concat, intersect, length, literals, repeat, union
 
 
@@ -158,6 +159,7 @@ PYTHON: Final[dict[str, Callable[[], Term]]] = {
     "email": email,
     "idn-email": email,
     "name-email": name_email,
+    "regex": python_regex,
     "uri": uri,
     "ipv4network": ipv4_network,
     "ipv6network": ipv6_network,

@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import count
 from threading import Lock
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeGuard
 from weakref import WeakValueDictionary
 
 from .charset import ALL_CHARS, NO_CHARS, CharSet
@@ -169,7 +169,7 @@ class And(Term):
         return intersect(*found)
 
     def moves(self) -> Iterable[tuple[CharSet, Term]]:
-        bounds = [item for item in self.items if type(item) is Repeat and item.body is ANY_CHAR]
+        bounds = [item for item in self.items if is_length(item)]
         others = [item for item in self.items if item not in bounds]
         after = [derivative(item, 0x61) for item in bounds]  # whatever the character
         if len(others) == 1:
@@ -367,7 +367,7 @@ def _concat(head: Term, tail: Term) -> Term:
             return tail
         if type(head) is Repeat and head.low != head.high and head.body is not ANY_CHAR:
             return concat(repeat(head.body, head.low, head.low), tail)
-    if type(head) is Repeat and head.body is ANY_CHAR and head.high is None and tail.nullable:
+    if is_length(head) and head.high is None and tail.nullable:
         return head
     if type(head) is Repeat or type(next_head) is Repeat:
         joined = _join_counters(head, next_head)
@@ -472,6 +472,11 @@ def _lengths_are_dense(body: Term, low: int, high: int | None) -> bool:
 def length(low: int, high: int | None) -> Term:
     """Every string of ``low`` to ``high`` (None: any number of) code points."""
     return repeat(ANY_CHAR, low, high)
+
+
+def is_length(term: Term) -> TypeGuard[Repeat]:
+    """Whether ``term`` only limits the length."""
+    return type(term) is Repeat and term.body is ANY_CHAR
 
 
 def literal(text: str) -> Term:
@@ -669,7 +674,7 @@ def intersect(*terms: Term) -> Term:
                 return EMPTY
             if type(item) is Chars:
                 characters = item.characters if characters is None else characters & item.characters
-            elif type(item) is Repeat and item.body is ANY_CHAR:
+            elif is_length(item):
                 low = max(low, item.low)
                 high = item.high if high is None else high if item.high is None else min(high, item.high)
             elif type(item) is Not:
@@ -735,7 +740,7 @@ def _intersect_bounded(items: dict[int, Term], low: int, high: int | None) -> Te
 
 def _new_and(items: tuple[Term, ...], least: int, most: int | None) -> Term:
     nullable = all(item.nullable for item in items)
-    bounds = [item for item in items if type(item) is Repeat and item.body is ANY_CHAR]
+    bounds = [item for item in items if is_length(item)]
     dense = len(items) == 2 and bool(bounds) and all(item.contiguous for item in items)
     wide = all(item.unbounded for item in items) and (
         len([item for item in items if not item.cofinite and not item.ideal]) <= 1
@@ -764,7 +769,7 @@ def complement(term: Term) -> Term:
         return ANY
     if term is EPSILON:
         return length(1, None)
-    if type(term) is Repeat and term.body is ANY_CHAR:
+    if is_length(term):
         above = EMPTY if term.high is None else length(term.high + 1, None)
         return union(EMPTY if term.low == 0 else length(0, term.low - 1), above)
     key = (Not, term.id)
