@@ -8,7 +8,7 @@ patterns or additionalProperties speak of; with ``any_order`` all of them come a
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING
@@ -25,7 +25,8 @@ from .terms import ANY, Term, accepts, complement, intersect, literals
 if TYPE_CHECKING:
     from .values import Values
 
-_MAX_CASES = 64  # beyond this a choice is kept as a formula instead of one case a branch
+_MAX_CASES = 64  # a choice with more branches is kept as a formula instead of one case a branch
+_MAX_PRODUCT = 8  # and so are several choices beside each other, with more combinations than this
 Successor = tuple[Expr, "ObjectState"]  # (what the member's value must satisfy, the state after it)
 
 
@@ -216,7 +217,10 @@ class ObjectState:
         def contains(key_set: KeySet) -> bool:
             return key_set in keys if keys is not None else self.spec.matches(key_set, name or "")
 
-        asked = [self.rest] if self.rest is TRUE else [rebuild(self.values, self.rest, _after_member(self.values, name, contains))]
+        asked = [self.rest]
+        if self.rest is not TRUE:
+            skipped = self._skipped(name)
+            asked = [rebuild(self.values, self.rest, _after_member(self.values, name, contains, skipped))]
         for i in self.pending:  # SomeProperty: either this member is the one, or it is still to come
             wanted_keys, wanted = self.spec.some[i]
             if contains(wanted_keys):
@@ -230,6 +234,14 @@ class ObjectState:
             state = self._state(done, extra, pending, rest, seen)
             if state.inhabited():
                 yield condition, state
+
+    def _skipped(self, name: str | None) -> Callable[[str], bool]:
+        """Which declared names can no longer come once ``name`` (None: an undeclared one) has: the order passed them."""
+        if self.values.any_order:
+            return lambda other: False
+        index = self.spec.index
+        end = len(self.spec.names) if name is None else index[name]
+        return lambda other: self.done <= index[other] < end
 
     # Whether an object goes on from here to its end. -----------------------------------------------------------
 
@@ -325,7 +337,7 @@ def _cases(values: Values, formula: Expr) -> list[list[Expr]]:
         split = [_cases(values, p) for p in formula.parts]
         total = 1
         for i, cases in enumerate(split):
-            if total * len(cases) > _MAX_CASES:
+            if total * len(cases) > (_MAX_CASES if total == 1 else max(total, _MAX_PRODUCT)):
                 split[i] = [[formula.parts[i]]]
             else:
                 total *= len(cases)
@@ -400,16 +412,22 @@ def _holds(values: Values, value: Expr) -> Expr:
     return value if value is TRUE or value is FALSE else values.algebra.atom(Holds, value)
 
 
-def _after_member(values: Values, name, contains):  # type: ignore[no-untyped-def]
+def _after_member(
+    values: Values, name: str | None, contains: Callable[[KeySet], bool], skipped: Callable[[str], bool]
+) -> Callable[[Expr], Expr]:
     """How each atom of a formula about an object changes when the member ``name`` has been read."""
     a = values.algebra
 
     def change(atom: Expr) -> Expr:
         match atom:
             case Property():
-                return _holds(values, atom.value) if atom.name == name else atom
+                if atom.name == name:
+                    return _holds(values, atom.value)
+                return TRUE if skipped(atom.name) else atom
             case Required():
-                return TRUE if atom.name == name else atom
+                if atom.name == name:
+                    return TRUE
+                return FALSE if skipped(atom.name) else atom
             case Properties() if contains(atom.names):
                 return a.all([_holds(values, atom.value), atom])
             case SomeProperty() if contains(atom.names):

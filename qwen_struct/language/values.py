@@ -28,11 +28,11 @@ T = TypeVar("T")
 
 
 class Values:
-    """Memoised knowledge about the formulas of one schema. ``fuel`` limits the questions that are decided."""
+    """Memoised knowledge about the formulas of one schema. ``fuel`` limits the steps of deciding one question."""
 
     def __init__(self, algebra: Algebra, fuel: int = DEFAULT_FUEL, any_order: bool = False) -> None:
         self.algebra, self.any_order = algebra, any_order
-        self._fuel = fuel
+        self._fuel = self._left = fuel
         self._known: dict[Hashable, bool] = {}
         self._deciding: dict[Hashable, int] = {}  # question -> how many were open when it was asked
         self._lowest_assumed = 0
@@ -176,8 +176,8 @@ class Values:
         if open_since is not None:
             self._lowest_assumed = min(self._lowest_assumed, open_since)
             return False
-        self._fuel -= 1
-        if self._fuel <= 0:
+        self._left = self._left - 1 if self._deciding else self._fuel
+        if self._left <= 0:
             raise self._exhausted()
         depth = self._deciding[question] = len(self._deciding)
         outer, self._lowest_assumed = self._lowest_assumed, depth
