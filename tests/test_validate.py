@@ -264,6 +264,18 @@ def test_patterns_mean_what_ecma_says(pattern, good, bad):
     ]
 
 
+def test_formats_mean_what_the_standard_says():
+    for text in ("0000-02-29", "2024-02-29"):
+        assert validate(text, {"format": "date"}) == text
+    for text in ("0000-02-30", "2023-02-29", "2024-W01-1", "20240101", "２024-01-01"):
+        assert faults(text, {"format": "date"}) == [("", "format")]
+    for text in (r"\p{L}+", r"(?<year>\d+)", "(?<=a+)b"):
+        assert validate(text, {"format": "regex"}) == text
+    assert faults("(", {"format": "regex"}) == [("", "format")]
+    assert validate(5, {"format": "date"}) == validate(5, {"format": "regex"}) == 5
+    assert faults("x", {"format": "uuid"}) == faults("x", {"format": "ipv4"}) == [("", "format")]
+
+
 def test_references_are_retrieved_only_by_the_caller():
     schema = {"$ref": "https://example.com/money.json#/$defs/amount"}
     remote = {"$defs": {"amount": {"type": "number"}}}

@@ -15,10 +15,10 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUndefinedAnnot
 from pydantic_core import PydanticSerializationError, SchemaError
 
 from ..errors import Fault, InvalidSchemaError, UnsupportedSchemaError, ValidationError
+from .checking import parse
 from .decimals import quote_decimals
 from .inputs import SchemaInput
 from .python_types import ReadableSchema, StrictSchema
-from .raw import parse
 from .typed_dicts import modern
 from .walk import pointer_of
 

@@ -98,7 +98,8 @@ def _from_json_text(text: str, where: str, retrieve: Retrieve | None, name: str 
 
 
 def _from_json_schema(schema: Any, retrieve: Retrieve | None, name: str | None = None) -> SchemaInput:
-    from .raw import checker, parse, plain, require
+    from .checking import checker, parse, require
+    from .metaschema import plain
 
     document = plain(schema)
     faults = checker(document, retrieve)
