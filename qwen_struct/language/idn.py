@@ -205,7 +205,7 @@ class _Punycode(Leaf):
     """What may follow the given start of a label's Punycode. A start is offered only if a word that completes it was found."""
 
     __slots__ = ("read", "right_to_left")
-    _ROOM = 63 - len("xn--")
+    ROOM = 63 - len("xn--")
 
     read: str
     right_to_left: bool | None
@@ -213,7 +213,7 @@ class _Punycode(Leaf):
     def setup(self, *key: Any) -> None:
         self.read, self.right_to_left = key
         self.nullable = _is_punycode(self.read, self.right_to_left)
-        self.inhabited, self.min_len, self.max_len = True, 0 if self.nullable else 1, self._ROOM - len(self.read)
+        self.inhabited, self.min_len, self.max_len = True, 0 if self.nullable else 1, self.ROOM - len(self.read)
         if not self.read:  # at the start all lengths from three occur, as a test checks
             self.min_len, self.plain, self.contiguous = 3, True, True
 
@@ -247,7 +247,7 @@ def _completion(start: str, right_to_left: bool | None) -> str | None:
     """A label's Punycode that begins with ``start``, if one is found; found ones answer for all their beginnings."""
     key = (start, right_to_left)
     if key not in _completions:
-        word = next((w for w in _guesses(start) if len(w) <= 59 and _is_punycode(w, right_to_left)), None)
+        word = next((w for w in _guesses(start) if len(w) <= _Punycode.ROOM and _is_punycode(w, right_to_left)), None)
         _completions[key] = word
         for end in range(len(start), len(word or "") + 1):
             _completions[(word or start)[:end], right_to_left] = word
@@ -262,5 +262,5 @@ def _guesses(start: str) -> Iterable[str]:
         yield start + more
     for letter, at in product("\xfc\u4e2d\u05d0", (len(start), 0)):
         yield (start[:at] + letter + start[at:]).encode("punycode").decode("ascii")
-    for more in product(alphabet, repeat=2):
-        yield start + "".join(more)
+    if len(start) > _Punycode.ROOM - 6:  # too little for another letter
+        yield from (start + "".join(more) for more in product(alphabet, repeat=2))
