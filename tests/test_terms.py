@@ -137,7 +137,9 @@ def test_a_term_has_the_words_of_its_expression(tree: Any) -> None:
         if term.unbounded:
             assert all(not is_empty(_after(term, text)) for text in strings[:40])
         if not is_infinite(term) and (found := words(term, 500)) is not None:
-            assert [w for w in found if set(w) <= set(ALPHABET) and len(w) < 5] == sorted(w for w in expected if len(w) < 5)
+            assert [w for w in found if set(w) <= set(ALPHABET) and len(w) < 5] == sorted(
+                w for w in expected if len(w) < 5
+            )
 
 
 def _after(term: Term, text: str) -> Term:

@@ -1,8 +1,8 @@
 """Sets of Unicode code points, as sorted ranges: the alphabet of every language here.
 
-The alphabet is 0..0x10FFFF without the surrogates: a JSON string that `json` and Pydantic accept never holds a lone one.
-Sets are interned, so equality is identity, and each remembers the results of its operations: automata ask the same
-few questions again and again.
+The alphabet is 0..0x10FFFF without the surrogates: a JSON string that `json` and Pydantic accept never holds a lone
+one. Sets are interned, so equality is identity, and each remembers the results of its operations: automata ask the
+same few questions again and again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Dates, times and durations: RFC 3339 with the Gregorian calendar, as terms.
 
-A leap second is the last second of a UTC day, whatever the offset: ``15:59:60-08:00`` is one, ``15:58:60-08:00`` is none.
+A leap second is the last second of a UTC day, whatever the offset: ``15:59:60-08:00`` is one, ``15:58:60-08:00`` is
+none.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 
 from .charset import CharSet
 from .ecma import parse_pattern
-from .terms import EMPTY, Leaf, Term, concat, literal, literals, repeat, union
+from .terms import Leaf, Term, concat, literal, literals, repeat, union
 
 _YEAR_DAYS: Final = (
     r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))"
@@ -62,7 +63,10 @@ class _LeapSecond(Leaf):
     def setup(self, *key: object) -> None:
         (read,) = key
         self.read = str(read)
-        self.min_len, self.plain = len("23:59:60Z" if "23:59".startswith(self.read) else "00:00:60+00:01") - len(self.read), True
+        self.min_len, self.plain = (
+            len("23:59:60Z" if "23:59".startswith(self.read) else "00:00:60+00:01") - len(self.read),
+            True,
+        )
 
     def moves(self) -> list[tuple[CharSet, Term]]:
         allowed = ("012", "0123" if self.read == "2" else "0123456789", ":", "012345", "0123456789")[len(self.read)]

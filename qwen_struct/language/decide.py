@@ -1,7 +1,7 @@
 """Questions about a whole language: is it empty or infinite, which words has it, what is a shortest or a random one.
 
-Most answers stand on the term (see :class:`.terms.Term`); the rest walk its automaton and remember what they learn about
-every state on the way. A walk has a work limit, the fuel: running out is an error, never a guess.
+Most answers stand on the term (see :class:`.terms.Term`); the rest walk its automaton and remember what they learn
+about every state on the way. A walk has a work limit, the fuel: running out is an error, never a guess.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _search(start: Term, fuel: int) -> None:
 
 
 def _empty_without_bounds(term: Term, fuel: int) -> bool:
-    """Whether no word of any length would do. The states without their counters are few, so this prunes whole regions."""
+    """Whether no word of any length would do. Without counters the states are few, so this prunes whole regions."""
     if type(term) is not And:
         return False
     others = [item for item in term.items if item.max_len is None and not is_length(item)]

@@ -1,11 +1,11 @@
 """Patterns in ECMA-262 syntax, as JSON Schema writes them, to terms.
 
-Unicode mode (a character is a code point, ``\\p{..}`` is a property), but without the complaints that the u flag alone
-makes: ``\\-``, ``\\_``, a lone ``]`` or ``}`` and a ``{`` that opens no quantifier stand for themselves. A pattern searches: it
-matches anywhere unless ``^`` and ``$`` bind it. Back-references are not regular and are refused.
+Unicode mode (a character is a code point, ``\\p{..}`` is a property), but without the complaints that the u flag
+alone makes: ``\\-``, ``\\_``, a lone ``]`` or ``}`` and a ``{`` that opens no quantifier stand for themselves. A
+pattern searches: it matches anywhere unless ``^`` and ``$`` bind it. Back-references are not regular and are refused.
 
-The parser turns everything without assertions into terms at once; what holds ``^ $ \\b \\B`` or lookaround stays a small
-tree, which :mod:`.lookaround` turns into a term.
+The parser turns everything without assertions into terms at once; what holds ``^ $ \\b \\B`` or lookaround stays a
+small tree, which :mod:`.lookaround` turns into a term.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The values of ``format`` as terms, in two profiles: what the standards allow, and what Python's parsers take of it."""
+"""The values of ``format`` as terms: what the standards allow, and what Python's parsers take of it."""
 
 from __future__ import annotations
 

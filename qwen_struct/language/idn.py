@@ -1,9 +1,9 @@
 """Internationalised host names: RFC 5890 to 5893, with the tables of the `idna` package.
 
-A label of letters (U-label) is valid if its characters are, in their context and direction; that is regular. What is not: the
-label's Punycode must fit into 63 characters. So each character beyond ASCII is counted as the seven that it can take at most,
-and labels that only a shorter encoding would let in are left out. A label in Punycode (``xn--..``) is a finite language
-whose words are tested one by one.
+A label of letters (U-label) is valid if its characters are, in their context and direction; that is regular. What is
+not: the label's Punycode must fit into 63 characters. So each character beyond ASCII is counted as the seven that it
+can take at most, and labels that only a shorter encoding would let in are left out. A label in Punycode (``xn--..``)
+is a finite language whose words are tested one by one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,17 @@ from typing import Any, Final
 from .charset import ALL_CHARS, NO_CHARS, CharSet
 from .ecma import parse_pattern
 from .terms import (
-    ANY, EPSILON, Leaf, Term, chars, complement, concat, intersect, literal, repeat, union,
+    ANY,
+    EPSILON,
+    Leaf,
+    Term,
+    chars,
+    complement,
+    concat,
+    intersect,
+    literal,
+    repeat,
+    union,
 )  # fmt: skip
 
 _ASCII: Final = CharSet.from_ranges([(0, 0x7F)])
@@ -30,7 +40,7 @@ _NEUTRAL: Final = ("EN", "ES", "CS", "ET", "ON", "BN", "NSM")
 
 
 def idn_domain() -> Term:
-    """Up to four labels, U-labels among them. If any is written from right to left, all keep the rule for directions."""
+    """Up to four labels, U-labels among them. If one runs from right to left, all keep the rule for directions."""
     left_to_right = intersect(_u_label(), repeat(chars(~_directions(*_RIGHT_TO_LEFT)), 0, None))
     ascii_label = parse_pattern(r"^[A-Za-z0-9](?:[A-Za-z0-9\-]{0,60}[A-Za-z0-9])?$")
     ascii_label = intersect(ascii_label, complement(parse_pattern("^..--")))
@@ -70,7 +80,8 @@ def _contexts() -> list[Term]:
     from idna import idnadata
 
     greek, hebrew, *kana = (
-        chars(CharSet.from_ranges(_ranges(idnadata.scripts[script]))) for script in ("Greek", "Hebrew", "Hiragana", "Katakana", "Han")
+        chars(CharSet.from_ranges(_ranges(idnadata.scripts[script])))
+        for script in ("Greek", "Hebrew", "Hiragana", "Katakana", "Han")
     )
     virama = chars(CharSet.of(p for p in _allowed() if unicodedata.combining(chr(p)) == 9))
     transparent = repeat(chars(_joining("T")), 0, None)
@@ -98,12 +109,15 @@ def _joining(kind: str) -> CharSet:
 
 
 def _each(characters: str, before: Term, after: Term, *pairs: tuple[Term, Term]) -> Term:
-    """Every occurrence of one of ``characters`` stands between ``before`` and ``after``, or between one of ``pairs``."""
+    """Each of ``characters`` stands between ``before`` and ``after``; given ``pairs``, between one of those."""
     wanted = pairs or ((before, after),)
     single = chars(CharSet.of(characters))
     bad = []
     if len(wanted) == 1:
-        bad = [concat(complement(concat(ANY, before)), single, ANY), concat(ANY, single, complement(concat(after, ANY)))]
+        bad = [
+            concat(complement(concat(ANY, before)), single, ANY),
+            concat(ANY, single, complement(concat(after, ANY))),
+        ]
     else:  # no pair holds: for every way to split the pairs, the left ones fail before it and the others after it
         for choice in product((True, False), repeat=len(wanted)):
             left = [complement(concat(ANY, b)) for fails, (b, _) in zip(choice, wanted, strict=True) if fails]
@@ -114,7 +128,7 @@ def _each(characters: str, before: Term, after: Term, *pairs: tuple[Term, Term])
 
 @cache
 def _composed() -> Term:
-    """Labels in Normalization Form C: no mark that would be moved before another, or merged into the letter before it."""
+    """Normalization Form C: no mark that would be moved before another, or merged into the letter before it."""
     allowed = [chr(p) for p in _allowed()]
     by_class: dict[int, list[int]] = {}
     for character in allowed:
@@ -174,7 +188,7 @@ def _bidi_rule() -> Term:
 
 
 class _Encoded(Leaf):
-    """Labels that surely keep to their length once encoded: what is left of it, and whether the label is Punycode already."""
+    """Labels that surely fit once encoded: the length that is left, and whether a character was beyond ASCII."""
 
     __slots__ = ("left", "beyond_ascii")
     _DIGITS = 7  # of Punycode, at most, for any step between code points that IDNA allows
@@ -196,13 +210,14 @@ class _Encoded(Leaf):
 def a_label(right_to_left: bool | None = None) -> Term:
     """``xn--`` and Punycode that decodes to a valid U-label; lower case only.
 
-    ``right_to_left``: False for labels without such letters, True for those that keep the rule for directions, None for both.
+    ``right_to_left``: False for labels without such letters, True for those that keep the rule for directions, None
+    for both.
     """
     return concat(literal("xn--"), _Punycode("", right_to_left))
 
 
 class _Punycode(Leaf):
-    """What may follow the given start of a label's Punycode. A start is offered only if a word that completes it was found."""
+    """What may follow the start of a label's Punycode. A start is offered only if a word that completes it is known."""
 
     __slots__ = ("read", "right_to_left")
     ROOM = 63 - len("xn--")

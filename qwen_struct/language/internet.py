@@ -53,7 +53,7 @@ def ipv6() -> Term:
 
 
 def hostname() -> Term:
-    """RFC 1123, section 2.1, at most 253 characters. Labels that begin with ``xn--`` must decode to what IDNA allows."""
+    """RFC 1123, section 2.1, at most 253 characters; what follows ``xn--`` must decode to what IDNA allows."""
     part = union(label(), a_label())
     return intersect(concat(part, repeat(concat(literal("."), part), 0, None)), length(1, 253))
 
@@ -81,8 +81,10 @@ def dot_string(beyond_ascii: str = "") -> Term:
 
 
 def idn_email() -> Term:
-    """The mailbox of RFC 6531, section 3.3; lengths count characters, where the RFC counts bytes, and labels are not looked into."""
-    part = parse_pattern(rf"^[A-Za-z0-9{_BEYOND_ASCII}](?:[A-Za-z0-9\-{_BEYOND_ASCII}]{{0,61}}[A-Za-z0-9{_BEYOND_ASCII}])?$")
+    """The mailbox of RFC 6531, section 3.3. Lengths count characters, not bytes; labels are not looked into."""
+    part = parse_pattern(
+        rf"^[A-Za-z0-9{_BEYOND_ASCII}](?:[A-Za-z0-9\-{_BEYOND_ASCII}]{{0,61}}[A-Za-z0-9{_BEYOND_ASCII}])?$"
+    )
     domain = union(concat(part, repeat(concat(literal("."), part), 0, None)), _address_literal())
     return concat(union(dot_string(_BEYOND_ASCII), _quoted_string(_BEYOND_ASCII)), literal("@"), domain)
 
@@ -98,7 +100,7 @@ def _address_literal() -> Term:
 
 
 def _compressed_ipv6() -> str:
-    """RFC 5321: ``::`` stands for at least two groups, so at most six are written beside it, or four and an IPv4 address."""
+    """RFC 5321: ``::`` stands for two groups or more, so beside it are at most six, or four and an IPv4 address."""
     groups = []
     for before in range(7):
         left = f"{_H16}(?::{_H16}){{{before - 1}}}" if before else ""

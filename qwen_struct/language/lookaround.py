@@ -1,13 +1,14 @@
 """Assertions in patterns, exactly: ``^ $ \\b \\B``, lookahead and lookbehind, in loops too.
 
-What is still to be matched is a :class:`Rest`, a list of terms and assertion nodes. Its language is built from the front:
+What is still to be matched is a :class:`Rest`, a list of terms and assertion nodes. Its language is built from the
+front:
 
 * a lookahead is an intersection of what follows: with its body and anything after (negative: with the complement);
-* what looks back (``^ \\b (?<=``) asks whether the text so far is in a language of prefixes. Those languages are derived along with
-  the text; the assertion holds where the derivative accepts the empty string.
+* what looks back (``^ \\b (?<=``) asks whether the text so far is in a language of prefixes. Those languages are
+  derived along with the text; the assertion holds where the derivative accepts the empty string.
 
-As soon as the rest looks neither back nor loops over assertions, it is an ordinary term. Otherwise it is a :class:`Scan`: a state
-of the rest together with the derived prefix languages.
+As soon as the rest looks neither back nor loops over assertions, it is an ordinary term. Otherwise it is a
+:class:`Scan`: a state of the rest together with the derived prefix languages.
 """
 
 from __future__ import annotations
@@ -19,8 +20,21 @@ from typing import Final
 
 from .charset import CharSet
 from .terms import (
-    ANY, EMPTY, EPSILON, Leaf, Term, chars, complement, concat, derivative, gather, intersect, length, partition,
-    transitions, union,
+    ANY,
+    EMPTY,
+    EPSILON,
+    Leaf,
+    Term,
+    chars,
+    complement,
+    concat,
+    derivative,
+    gather,
+    intersect,
+    length,
+    partition,
+    transitions,
+    union,
 )  # fmt: skip
 
 _WORD: Final = CharSet.from_ranges([(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)])
@@ -100,7 +114,7 @@ Prefixes = tuple[Term, ...]  # the derived prefix languages that a rest needs, i
 
 
 class _Program:
-    """One pattern: its rests, and the prefix languages that its assertions ask for (number 0: the empty text, for ``^``)."""
+    """One pattern: its rests, and the prefix languages that its assertions ask for; number 0 is for ``^``."""
 
     def __init__(self) -> None:
         self.prefix_languages: list[Term] = [EPSILON]
@@ -214,7 +228,8 @@ class _Program:
         """``prefixes``, which belong to ``outer``, without those that ``rest`` does not need."""
         if len(rest.needs) == len(prefixes):
             return prefixes
-        return tuple([state for number, state in zip(sorted(outer.needs), prefixes) if number in rest.needs])
+        numbered = zip(sorted(outer.needs), prefixes, strict=True)
+        return tuple([state for number, state in numbered if number in rest.needs])
 
     def condition(self, node: Assertion | Look, rest: Rest, prefixes: Prefixes) -> Term:
         """What must hold of the text from here on for the assertion to hold: ANY or EMPTY if that is settled."""
@@ -247,7 +262,8 @@ class Scan(Leaf):
 
     def _walk(self) -> tuple[Term, list[tuple[Term, CharSet, Rest]]]:
         """Follow everything of no width, gathering the conditions; up to the next characters."""
-        program, finished, steps = self.rest.program, EMPTY, []
+        program, finished = self.rest.program, EMPTY
+        steps: list[tuple[Term, CharSet, Rest]] = []
         stack: list[tuple[Rest, Term, frozenset[Rest]]] = [(self.rest, ANY, frozenset())]
         while stack:
             rest, condition, entered = stack.pop()
@@ -272,7 +288,7 @@ class Scan(Leaf):
     def _rounds(
         self, node: Loop, rest: Rest, after: Rest, condition: Term, entered: frozenset[Rest]
     ) -> Iterable[tuple[Rest, Term, frozenset[Rest]]]:
-        """Leave the loop, or go through it once more. A round of no width stands for all that are due, and is not repeated."""
+        """Leave the loop, or go once more. A round of no width stands for all that are due, and is not repeated."""
         low = node.low
         if rest in entered:  # back here without having read anything
             yield after, condition, entered
@@ -302,7 +318,7 @@ class Scan(Leaf):
 
 
 def _refuse_looking_beyond(node: Node, look: Look, more: bool) -> None:
-    """A lookbehind must be settled by the text before it. ``more``: at least one of its own characters follows ``node``."""
+    """The text before must settle a lookbehind. ``more``: at least one of its own characters follows ``node``."""
     if isinstance(node, Look) and node.ahead or (isinstance(node, Assertion) and node.kind is Kind.END):
         raise UnsupportedAssertion("lookahead or $ within lookbehind", look.position)
     if isinstance(node, Assertion) and node.kind is not Kind.START and not more:

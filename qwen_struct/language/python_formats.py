@@ -1,7 +1,7 @@
-"""What Python's own parsers, as Pydantic calls them, take of each format; plus the format names that only Pydantic emits.
+"""What Python's own parsers, as Pydantic calls them, take of each format; and the names that only Pydantic emits.
 
-Each language lies within the standard's where there is one. Where Pydantic's limits are on values (a port, the days of a duration), the
-number of digits is limited instead, so a few extreme values are left out.
+Each language lies within the standard's where there is one. Where Pydantic's limits are on values (a port, the days
+of a duration), the number of digits is limited instead, so a few extreme values are left out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def duration() -> Term:
 
 
 def email() -> Term:
-    """What email-validator takes as deliverable: no quotes, no address literal, a domain under a plausible top level."""
+    """What email-validator takes: no quotes, no address literal, a domain under a plausible top level."""
     letter, middle, edge = "[A-Za-z]", r"[A-Za-z0-9\-]", "[A-Za-z0-9]"
     start = f"{edge}{middle}(?:{edge}{middle}|-{edge}){middle}{{0,58}}"  # no -- after two characters: reserved by IDNA
     label = f"(?:{edge}|{edge}{edge}|{edge}{middle}{edge}|{edge}{middle}[A-Za-z0-9\\-]{edge}|{start}{edge})"
@@ -58,9 +58,7 @@ def uri() -> Term:
     no_authority = f"(?:/(?:{of.pchar}+(?:/{of.pchar}*)*)?|{of.pchar}+(?:/{of.pchar}*)*)"
     at_host = concat(parse_pattern(f"^{of_file}://$"), union(EPSILON, _host()), parse_pattern(f"^{end}$"))
     file = union(at_host, parse_pattern(f"^{of_file}:{no_authority}{of.tail}$"))
-    scheme = intersect(
-        parse_pattern(f"^{internet.SCHEME}$"), complement(parse_pattern(f"^(?:{of_web}|{of_file})$"))
-    )
+    scheme = intersect(parse_pattern(f"^{internet.SCHEME}$"), complement(parse_pattern(f"^(?:{of_web}|{of_file})$")))
     host = rf"(?:\[{internet.IPV6}\]|{of.reg_name}+)"
     other = f":(?://(?:{user}{host}{_PORT})?{end}|(?:{no_authority})?{of.tail})"
     return union(concat(*web), file, concat(scheme, parse_pattern(f"^{other}$")))
@@ -72,9 +70,11 @@ def _either_case(*words: str) -> str:
 
 
 def _host() -> Term:
-    """A host of the web. A name's last part begins with a letter: what looks like a number would be read as an address."""
+    """A host of the web. A name's last part begins with a letter: a number would be read as an address."""
     middle = r"A-Za-z0-9_\-"
-    name = concat(repeat(concat(internet.label(middle=middle), literals(".")), 0, None), internet.label("A-Za-z", middle))
+    name = concat(
+        repeat(concat(internet.label(middle=middle), literals(".")), 0, None), internet.label("A-Za-z", middle)
+    )
     return union(name, internet.ipv4(), concat(literals("["), internet.ipv6(), literals("]")))
 
 
@@ -82,7 +82,9 @@ def uuid_of_version(version: int) -> Callable[[], Term]:
     """UUIDs whose version digit is ``version``, of the RFC's variant."""
 
     def build() -> Term:
-        return parse_pattern(f"^[0-9A-Fa-f]{{8}}-[0-9A-Fa-f]{{4}}-{version}[0-9A-Fa-f]{{3}}-[89ABab][0-9A-Fa-f]{{3}}-[0-9A-Fa-f]{{12}}$")
+        return parse_pattern(
+            f"^[0-9A-Fa-f]{{8}}-[0-9A-Fa-f]{{4}}-{version}[0-9A-Fa-f]{{3}}-[89ABab][0-9A-Fa-f]{{3}}-[0-9A-Fa-f]{{12}}$"
+        )
 
     return build
 

@@ -1,9 +1,9 @@
 """The ``regex`` format: ECMA-262 patterns of bounded depth, as a term.
 
-Patterns nest, so they are not regular; groups nest at most :data:`DEPTH` deep here. What depends on numbers or names elsewhere in the
-pattern is narrowed so that every word is a valid pattern: class ranges keep within digits, lower or upper case; a
-quantifier ``{n,m}`` has n and m below 100; there is at most one named group, its name one letter where ``\\k`` refers to it;
-numbered back-references are left out.
+Patterns nest, so they are not regular; groups nest at most :data:`DEPTH` deep here. What depends on numbers or names
+elsewhere in the pattern is narrowed so that every word is a valid pattern: class ranges keep within digits, lower or
+upper case; a quantifier ``{n,m}`` has n and m below 100; there is at most one named group, its name one letter where
+``\\k`` refers to it; numbered back-references are left out.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from .terms import EMPTY, EPSILON, Leaf, Term, concat, intersect, literal, liter
 DEPTH: Final = 4
 
 _HEX: Final = "[0-9A-Fa-f]"
-_PROPERTIES: Final = "L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp C Cc Cf Co".split()
+_PROPERTIES: Final = (
+    "L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp C Cc Cf Co".split()
+)
 _RANGES: Final = [f"{a}-{b}" for row in (digits, ascii_lowercase, ascii_uppercase) for a in row for b in row if a <= b]
 
 
 def regex() -> Term:
     """Patterns that ``new RegExp(pattern, "u")`` takes."""
-    escapes = union(parse_pattern(rf"^\\(?:[dDsSwWfnrtv^$\\.*+?()\[\]{{}}|/]|0|c[A-Za-z]|x{_HEX}{{2}}|u{_HEX}{{4}})$"), _braced())
+    escapes = union(
+        parse_pattern(rf"^\\(?:[dDsSwWfnrtv^$\\.*+?()\[\]{{}}|/]|0|c[A-Za-z]|x{_HEX}{{2}}|u{_HEX}{{4}})$"), _braced()
+    )
     groups = ("(", "(?:", "(?=", "(?!", "(?<=", "(?<!", "(?<")
     pattern = _patterns(escapes, union(escapes, literal(r"\-")), groups, parse_pattern(r"^\[\^?\]$"), DEPTH)
     return intersect(pattern, _References("", None, None))
@@ -48,7 +52,9 @@ def _patterns(escapes: Term, in_class: Term, groups: tuple[str, ...], empty_clas
     member = union(parse_pattern(r"^[^\\\]\-]$"), in_class, literals(_RANGES))
     not_caret = union(parse_pattern(r"^[^\\\]\-^]$"), in_class, literals(_RANGES))
     hyphen = repeat(literal("-"), 0, 1)
-    members = union(concat(union(not_caret, concat(literal("-"), member)), repeat(member, 0, None), hyphen), literal("-"))
+    members = union(
+        concat(union(not_caret, concat(literal("-"), member)), repeat(member, 0, None), hyphen), literal("-")
+    )
     character_class = union(concat(literals(["[", "[^"]), members, literal("]")), empty_classes)
     single = union(parse_pattern(r"^[^^$\\.*+?()\[\]{}|/]$"), literals("./"), escapes, character_class)
     plain = literals([head for head in groups if head in ("(", "(?:")])
@@ -68,7 +74,7 @@ def _patterns(escapes: Term, in_class: Term, groups: tuple[str, ...], empty_clas
 
 
 class _References(Leaf):
-    """At most one named group, and ``\\k`` with its name only: what has been read of either, the name, and the name asked for."""
+    """At most one named group, and ``\\k`` with its name only: what was read, the name, the name asked for."""
 
     __slots__ = ("read", "name", "asked")
     read: str  # of an escape, a class or the start of a group
@@ -95,8 +101,10 @@ class _References(Leaf):
         if read == "\\k<":
             return [(CharSet.of(letter), self._ask(letter)) for letter in ascii_letters]
         if read == "(?<":
-            found = [(CharSet.of(letter), _References("(?<" + letter, self.name, self.asked)) for letter in ascii_letters]
-            return [*(found if self.name is None else []), *self._rest(everything - letters)]
+            names: list[tuple[CharSet, Term]] = [
+                (CharSet.of(letter), _References("(?<" + letter, self.name, self.asked)) for letter in ascii_letters
+            ]
+            return [*(names if self.name is None else []), *self._rest(everything - letters)]
         if len(read) == 4:
             named = _References("", read[3], self.asked) if self.asked in (None, read[3]) else EMPTY
             longer = _References("", "", None) if self.asked is None else EMPTY

@@ -1,8 +1,8 @@
 """Regular languages of strings as terms that are derived one code point at a time (Brzozowski).
 
-A :class:`Term` stands for a language over the alphabet of :mod:`.charset`. Terms are interned, so equal terms are the same
-object, and each remembers its derivatives: a language is an automaton whose states come into being when they are first
-visited. The constructors simplify as they build, which keeps the states few:
+A :class:`Term` stands for a language over the alphabet of :mod:`.charset`. Terms are interned, so equal terms are the
+same object, and each remembers its derivatives: a language is an automaton whose states come into being when they are
+first visited. The constructors simplify as they build, which keeps the states few:
 
 * repetition is a symbolic counter, never unrolled: ``repeat(a, 0, 1_000_000)`` is one node;
 * a choice in front is distributed, ``(p|q)t = pt|qt``, so the state of a plain expression is a set of its positions
@@ -257,8 +257,8 @@ class Leaf(Term):
 
     ``Sub(*key)`` returns the one instance for that key (hashable, usually a tuple of ints and terms' ids), calling
     ``setup(*key)`` when it is new. ``setup`` stores what it needs and sets ``nullable``; it may set ``min_len`` and
-    ``max_len`` (bounds), ``inhabited`` (some word exists), ``plain`` (and the bounds are attained), ``unbounded``. ``moves``
-    gives disjoint sets with their successors, which may be any terms.
+    ``max_len`` (bounds), ``inhabited`` (some word exists), ``plain`` (and the bounds are attained), ``unbounded``.
+    ``moves`` gives disjoint sets with their successors, which may be any terms.
     """
 
     __slots__ = ()
@@ -433,7 +433,7 @@ def repeat(body: Term, low: int, high: int | None) -> Term:
 
 
 def _nested_counts_are_dense(inner: Repeat, low: int, high: int | None) -> bool:
-    """Whether ``(b{k,l}){low,high}`` reaches every count from low*k to high*l: gaps only narrow after ``low`` rounds."""
+    """Whether ``(b{k,l}){low,high}`` reaches all counts from low*k to high*l: gaps only narrow after ``low`` rounds."""
     if low == high or inner.high is None and low > 0:
         return True
     if low == 0:  # after no round the next is the first; later gaps are narrower than the one after it
