@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from qwen_struct.language import ecma
 from qwen_struct.language.decide import is_empty, sample
 from qwen_struct.language.ecma import PatternError, UnsupportedPatternError, parse_pattern
-from qwen_struct.language.terms import ANY, EMPTY, Term, accepts, complement, length, repeat
+from qwen_struct.language.terms import ANY, EMPTY, Term, accepts, complement, derivative, length, repeat, transitions
 from qwen_struct.language.unicode_sets import case_closure, property_set
 
 DATA = Path(__file__).parent / "data" / "patterns"
@@ -66,6 +67,27 @@ def test_hostile_sizes_are_refused(pattern: str) -> None:
 )
 def test_catastrophes_of_backtracking_are_harmless(pattern: str) -> None:
     accepts(parse_pattern(pattern), "axb" * 200 + "x" * 200)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^" + "a?b?" * 1000 + "$",
+        "^" + "a*b*" * 1000 + "$",
+        ".*" * 3000 + "x",
+        "(?:a|bc)" * 3000,
+        "^" + "(?!a{9})" * 150 + ".*$",
+    ]
+    + ["|".join(f"w{number}" for number in range(5000)), "^((a{1,100}b?){1,100}c?){1,100}$", "[ab]*a[ab]{300}c"],
+    ids=lambda pattern: pattern[:16],
+)
+def test_long_and_ambiguous_patterns_stay_within_a_second(pattern: str) -> None:
+    started = time.perf_counter()
+    state = parse_pattern(pattern)
+    for character in "aab" * 20:
+        transitions(state)
+        state = derivative(state, ord(character))
+    assert time.perf_counter() - started < 2.0  # 0.3 s at most on an idle machine; 225 s before tails were dropped
 
 
 def test_plain_lengths_are_recognised() -> None:

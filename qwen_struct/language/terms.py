@@ -546,6 +546,7 @@ def _union(terms: Iterable[Term], depth: int) -> Term:
         single = _chars(characters)
         items[single.id] = single
     if len(items) > 1 or (items and nullable):
+        items = _drop_tails(items)
         items = _fold_counters(items, nullable)
         items = _fold_heads(items, depth)
     if ANY.id in items:
@@ -604,6 +605,21 @@ def _one_interval(items: Sequence[Term]) -> bool:
             return False
         reach = None if item.max_len is None else max(reach, item.max_len)
     return True
+
+
+def _drop_tails(items: dict[int, Term]) -> dict[int, Term]:
+    """Leave out ``t`` beside ``ht`` where h may be empty: then every word of t is one of ht."""
+    tails: set[int] = set()
+    for item in items.values():
+        node = item
+        while type(node) is Concat and node.head.nullable:
+            node = node.tail
+            if node.id in tails:
+                break
+            tails.add(node.id)
+    if tails.isdisjoint(items):
+        return items
+    return {key: item for key, item in items.items() if key not in tails}
 
 
 def _fold_counters(items: dict[int, Term], nullable: bool) -> dict[int, Term]:
