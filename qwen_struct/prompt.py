@@ -39,7 +39,9 @@ def prompt_schema(schema: dict[str, Any] | bool) -> dict[str, Any] | bool:
     """
     if isinstance(schema, bool):
         return schema
-    cleaned = _clean(_inline_single_uses(schema), name=schema.get("title"))
+    title = schema.get("title")
+    is_class_name = isinstance(title, str) and title.isidentifier()
+    cleaned = _clean(_inline_single_uses(schema), name=title if is_class_name else None)
     assert isinstance(cleaned, dict)
     return cleaned
 

@@ -16,7 +16,7 @@ from training.copying import Exercise, make_exercise
 from training.documents import Example, make_example
 from training.variants import MAKERS, make_variant, original
 
-READ_WEIGHT = 0.1  # of the loss on what is read; on the answer it is 1
+READ_WEIGHT = 0.02  # of the loss on what is read; on the answer it is 1
 POOL = 8  # batches drawn together, so that each holds examples of one length
 
 
@@ -30,13 +30,17 @@ class Mixture:
     samples: float  # the shipped samples themselves
 
 
-# (first step, mixture): copying first, then documents, at last also the shipped samples' families.
-CURRICULUM = [
-    (0, Mixture(1.0, 0.0, 0.0, 0.0)),
-    (200, Mixture(0.2, 0.7, 0.0, 0.0)),
-    (400, Mixture(0.05, 0.45, 0.1, 0.0)),
-    (700, Mixture(0.02, 0.1, 0.25, 0.02)),
-]
+# (first step, mixture) by name. "general": copying first, then documents, at last also the shipped samples' families.
+# "samples": the shipped samples, with documents like them to keep the answers tied to what is read.
+CURRICULA = {
+    "general": [
+        (0, Mixture(1.0, 0.0, 0.0, 0.0)),
+        (200, Mixture(0.2, 0.7, 0.0, 0.0)),
+        (400, Mixture(0.05, 0.45, 0.1, 0.0)),
+        (700, Mixture(0.02, 0.1, 0.25, 0.02)),
+    ],
+    "samples": [(0, Mixture(0.0, 0.0, 0.25, 0.75))],
+}
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class Row:
     weights: list[float]
 
 
-def mixture_at(step: int) -> Mixture:
-    return [mixture for first, mixture in CURRICULUM if first <= step][-1]
+def mixture_at(curriculum: str, step: int) -> Mixture:
+    return [mixture for first, mixture in CURRICULA[curriculum] if first <= step][-1]
 
 
 def prompt_text(example: Example) -> str:
@@ -63,7 +67,9 @@ def answer_text(example: Example) -> str:
 
 def example_row(tokenizer: Tokenizer, example: Example) -> Row:
     system, user = prompt_text(example).split("<|im_end|>\n", 1)
-    return _row(tokenizer, [(system + "<|im_end|>\n", 0.0), (user, READ_WEIGHT), (answer_text(example) + "<|im_end|>", 1.0)])
+    return _row(
+        tokenizer, [(system + "<|im_end|>\n", 0.0), (user, READ_WEIGHT), (answer_text(example) + "<|im_end|>", 1.0)]
+    )
 
 
 def repeat_row(tokenizer: Tokenizer, rng: Random) -> Row:
@@ -109,13 +115,15 @@ def draw(tokenizer: Tokenizer, rng: Random, mixture: Mixture) -> Row:
     return example_row(tokenizer, make_example(rng))
 
 
-def batches(tokenizer: Tokenizer, seed: int, first_step: int, num_tokens: int, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    tokenizer: Tokenizer, seed: int, first_step: int, num_tokens: int, limit: int, curriculum: str = "general"
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless (ids, weights) pairs, each (rows, length) of about ``num_tokens``; the same from any first step."""
     pool_index = first_step // POOL
     skip = first_step % POOL
     while True:
         rng = Random(f"{seed}/{pool_index}")
-        mixture = mixture_at(pool_index * POOL)
+        mixture = mixture_at(curriculum, pool_index * POOL)
         rows: list[Row] = []
         while sum(len(row.ids) for row in rows) < POOL * num_tokens * 0.97:
             row = draw(tokenizer, rng, mixture)

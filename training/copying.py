@@ -22,7 +22,9 @@ def scrap(rng: Random) -> str:
         return values.characters(rng, 1, 6)
     if shape == 3:
         return " ".join(values.pseudo_word(rng, rng.random() < 0.5) for _ in range(rng.randint(1, 3)))
-    maker = rng.choice([values.person, values.company, values.item, values.code, values.email, values.phone, values.address])
+    maker = rng.choice(
+        [values.person, values.company, values.item, values.code, values.email, values.phone, values.address]
+    )
     return maker(rng, rng.choice(["en", "zh"]))[1]
 
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from training import tables, values, words
-from training.fields import COLUMNS, HEADER, INTEGER, METRICS, NUMBER, STRING, Field
+from training.fields import COLUMNS, HEADER, METRICS, NUMBER, STRING, Field
 
 Schema = dict[str, Any]
 
@@ -86,7 +86,10 @@ def form(rng: Random, style: Style, specs: list[Field], taken: set[str], share: 
         if rng.random() < 0.15:
             schema = nullable(schema)
             if rng.random() < 0.6:
-                value, text = None, rng.choice(["-", "n/a", "none", ""] if style.lang == "en" else ["无", "-", "暂无", ""])
+                value, text = (
+                    None,
+                    rng.choice(["-", "n/a", "none", ""] if style.lang == "en" else ["无", "-", "暂无", ""]),
+                )
         if text:
             pairs.append((label, text))
         block.properties[key] = (schema, value)
@@ -131,14 +134,20 @@ def table(rng: Random, style: Style, taken: set[str], max_rows: int = 6) -> Bloc
     rows = [{key: row[key] for key in order} for row in rows]
     numeric = [spec.schema["type"] in ("integer", "number") for spec in columns]
     lines = tables.rows(rng, style.lang, [label for _, _, label in specs], cells, numeric)
-    name = rng.choice(["明细", "项目", "清单", "商品", "记录"] if style.key_lang == "zh" else ["lines", "items", "rows", "entries", "positions"])
+    name = rng.choice(
+        ["明细", "项目", "清单", "商品", "记录"]
+        if style.key_lang == "zh"
+        else ["lines", "items", "rows", "entries", "positions"]
+    )
     item = object_schema({key: schemas[key] for key in order})
     return Block(lines, {} if name in taken else {name: ({"items": item, "type": "array"}, rows)})
 
 
 def strings(rng: Random, style: Style, taken: set[str]) -> Block:
     """A line that lists words: labels, skills, topics."""
-    key_en, labels = rng.choice([("labels", "标签"), ("skills", "技能"), ("tags", "标签"), ("topics", "主题"), ("tools", "工具")])
+    key_en, labels = rng.choice(
+        [("labels", "标签"), ("skills", "技能"), ("tags", "标签"), ("topics", "主题"), ("tools", "工具")]
+    )
     chinese = style.lang == "zh"
     pool = words.SKILLS + (words.SKILLS_ZH + words.TAGS_ZH if chinese else words.TAGS)
     chosen = rng.sample(pool, rng.randint(1, 5))
@@ -155,12 +164,19 @@ def strings(rng: Random, style: Style, taken: set[str]) -> Block:
 
 def question(rng: Random, style: Style, taken: set[str]) -> Block:
     """A yes or no."""
-    english, chinese = rng.choice([("paid", "已付款"), ("notify", "通知"), ("urgent", "加急"), ("insured", "保险"), ("signed", "已签字")])
+    english, chinese = rng.choice(
+        [("paid", "已付款"), ("notify", "通知"), ("urgent", "加急"), ("insured", "保险"), ("signed", "已签字")]
+    )
     value = rng.random() < 0.5
     if style.lang == "zh":
         line = f"{chinese}：{'是' if value else '否'}"
     else:
-        line = rng.choice([f"{english.capitalize()}: {'yes' if value else 'no'}", f"{'Yes' if value else 'No'}, {'' if value else 'not '}{english}."])
+        line = rng.choice(
+            [
+                f"{english.capitalize()}: {'yes' if value else 'no'}",
+                f"{'Yes' if value else 'No'}, {'' if value else 'not '}{english}.",
+            ]
+        )
     key = chinese if style.key_lang == "zh" else english
     schema: Schema = {"type": "boolean"}
     if style.lang != style.key_lang:
@@ -170,7 +186,9 @@ def question(rng: Random, style: Style, taken: set[str]) -> Block:
 
 def nested(rng: Random, style: Style, taken: set[str]) -> Block:
     """A form of its own whose values stand in an object of their own."""
-    english, chinese = rng.choice([("requester", "申请人"), ("seller", "卖方"), ("contact", "联系人"), ("delivery", "配送"), ("customer", "客户")])
+    english, chinese = rng.choice(
+        [("requester", "申请人"), ("seller", "卖方"), ("contact", "联系人"), ("delivery", "配送"), ("customer", "客户")]
+    )
     inner = form(rng, style, rng.sample(HEADER, rng.randint(2, 3)), set(), share=0.95)
     heading = chinese if style.lang == "zh" else english.capitalize()
     key = chinese if style.key_lang == "zh" else english
@@ -186,9 +204,15 @@ def figures(rng: Random, style: Style, taken: set[str]) -> Block:
     year = rng.randint(2012, 2026)
     shape = rng.randrange(3)
     quarter = rng.randint(2, 4)
-    periods = [[str(year), str(year - 1)], [f"Q{quarter} {year}", f"Q{quarter - 1} {year}"], [f"{year}H2", f"{year}H1", f"{year - 1}H2"]][shape]
+    periods = [
+        [str(year), str(year - 1)],
+        [f"Q{quarter} {year}", f"Q{quarter - 1} {year}"],
+        [f"{year}H2", f"{year}H1", f"{year - 1}H2"],
+    ][shape]
     if style.lang == "zh":
-        periods = [[f"{year}年", f"{year - 1}年"], [f"{year}年三季度", f"{year}年二季度"], [str(year), str(year - 1)]][shape]
+        periods = [[f"{year}年", f"{year - 1}年"], [f"{year}年三季度", f"{year}年二季度"], [str(year), str(year - 1)]][
+            shape
+        ]
     newest_first = rng.random() < 0.7
     shown = periods if newest_first else periods[::-1]
     block, cells, used = Block([]), [], set()
@@ -204,9 +228,17 @@ def figures(rng: Random, style: Style, taken: set[str]) -> Block:
         used.add(key)
     if rng.random() < 0.7:
         key = "报告期" if style.key_lang == "zh" else "period"
-        hint = rng.choice(["The latest period reported", "Latest period"] if style.lang == "en" else ["最新报告期", "最近一期"])
+        hint = rng.choice(
+            ["The latest period reported", "Latest period"] if style.lang == "en" else ["最新报告期", "最近一期"]
+        )
         block.properties = {key: ({"description": hint, **STRING}, periods[0]), **block.properties}
-    block.lines = tables.rows(rng, style.lang, [rng.choice(["", "Item"] if style.lang == "en" else ["项目", "指标"]), *shown], cells, [False] + [True] * len(shown))
+    block.lines = tables.rows(
+        rng,
+        style.lang,
+        [rng.choice(["", "Item"] if style.lang == "en" else ["项目", "指标"]), *shown],
+        cells,
+        [False] + [True] * len(shown),
+    )
     return block
 
 
@@ -237,8 +269,22 @@ def compose(rng: Random, kind: str, style: Style, blocks: list[Block]) -> Exampl
 
 
 def _heading(rng: Random, kind: str, lang: str) -> str:
-    chinese = {"form": "登记表", "invoice": "发票", "report": "业绩报告", "list": "清单", "mail": "邮件", "record": "档案"}
-    english = {"form": "Form", "invoice": "Invoice", "report": "Report", "list": "List", "mail": "Message", "record": "Record"}
+    chinese = {
+        "form": "登记表",
+        "invoice": "发票",
+        "report": "业绩报告",
+        "list": "清单",
+        "mail": "邮件",
+        "record": "档案",
+    }
+    english = {
+        "form": "Form",
+        "invoice": "Invoice",
+        "report": "Report",
+        "list": "List",
+        "mail": "Message",
+        "record": "Record",
+    }
     return (chinese if lang == "zh" else english)[kind]
 
 
@@ -247,7 +293,12 @@ def _text(rng: Random, kind: str, style: Style, blocks: list[Block]) -> str:
     parts = ["\n".join(block.lines) for block in blocks if block.lines]
     if rng.random() < 0.6:
         company = values.company(rng, style.lang)[0]
-        parts.insert(0, rng.choice([_heading(rng, kind, style.lang), company, _heading(rng, kind, style.lang).upper() + "\n" + company]))
+        parts.insert(
+            0,
+            rng.choice(
+                [_heading(rng, kind, style.lang), company, _heading(rng, kind, style.lang).upper() + "\n" + company]
+            ),
+        )
     for _ in range(rng.choice([0, 0, 1, 2])):
         parts.insert(rng.randint(0, len(parts)), rng.choice(noise))
     return rng.choice(["\n\n", "\n\n", "\n"]).join(parts) + rng.choice(["\n", ""])

@@ -45,7 +45,9 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
 
 def make_optimizers(model: nn.Module, lr_matrices: float, lr_rest: float) -> list[torch.optim.Optimizer]:
     """Muon for the layers' matrices; AdamW for embeddings, norms and biases."""
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name and "lm_head" not in name]
+    matrices = [
+        p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name and "lm_head" not in name
+    ]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
     return [

@@ -21,7 +21,9 @@ def labelled(rng: Random, lang: str, pairs: list[tuple[str, str]]) -> list[str]:
     if lang == "zh":
         layout = rng.choice(["colon", "colon", "colon", "ascii", "clause", "pairs", "is"])
     else:
-        layout = rng.choice(["colon", "colon", "colon", "aligned", "pipe", "sentence", "pairs", "bullet", "equals", "below"])
+        layout = rng.choice(
+            ["colon", "colon", "colon", "aligned", "pipe", "sentence", "pairs", "bullet", "equals", "below"]
+        )
     column = max((width(label) for label, _ in pairs), default=0) + rng.randint(2, 4)
     lines = []
     for label, value in pairs:
@@ -61,7 +63,9 @@ def rows(rng: Random, lang: str, head: list[str], cells: list[list[str]], numeri
     columns = [max(width(row[i]) for row in [head, *cells]) for i in range(len(head))]
     right = layout == "aligned" and lang == "en" and rng.random() < 0.6
     if layout == "padded":
-        lines = ["| " + " | ".join(pad(c, w) for c, w in zip(row, columns, strict=True)) + " |" for row in [head, *cells]]
+        lines = [
+            "| " + " | ".join(pad(c, w) for c, w in zip(row, columns, strict=True)) + " |" for row in [head, *cells]
+        ]
         return [lines[0], "|" + "|".join("-" * (w + 2) for w in columns) + "|", *lines[1:]]
     gap = " " * rng.randint(2, 4)
     return [

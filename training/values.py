@@ -39,7 +39,9 @@ def company(rng: Random, lang: str) -> Spelled:
     if lang == "zh":
         brand = rng.choice(words.BRANDS_ZH) if rng.random() < 0.5 else characters(rng, 2, 3)
         place = rng.choice(words.CITIES_ZH) if rng.random() < 0.8 else ""
-        return _same(place + brand + rng.choice(words.FIELDS_ZH) + rng.choice(["有限公司", "有限公司", "股份有限公司", "公司"]))
+        return _same(
+            place + brand + rng.choice(words.FIELDS_ZH) + rng.choice(["有限公司", "有限公司", "股份有限公司", "公司"])
+        )
     head = rng.choice(words.COMPANY_WORDS) if rng.random() < 0.5 else pseudo_word(rng)
     if rng.random() < 0.15:
         head += " & " + rng.choice(words.LAST_NAMES)
@@ -96,7 +98,9 @@ def code(rng: Random, lang: str) -> Spelled:
 
 def digits(low: int, high: int) -> Maker:
     def make(rng: Random, lang: str) -> Spelled:
-        return _same(str(rng.randint(1, 9)) + "".join(rng.choice(string.digits) for _ in range(rng.randint(low, high) - 1)))
+        return _same(
+            str(rng.randint(1, 9)) + "".join(rng.choice(string.digits) for _ in range(rng.randint(low, high) - 1))
+        )
 
     return make
 

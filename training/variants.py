@@ -75,14 +75,23 @@ def iso(rng: Random) -> str:
 def aligned(rows: list[list[str]], right: set[int], gap: int = 3) -> list[str]:
     """Rows as columns of text, numbers to the right."""
     widths = [max(tables.width(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [(" " * gap).join(tables.pad(c, w, i in right) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+    return [
+        (" " * gap)
+        .join(tables.pad(c, w, i in right) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        .rstrip()
+        for row in rows
+    ]
 
 
 def invoice(rng: Random) -> Pair:
     number, date, currency = en(rng, values.code), iso(rng), rng.choice(["EUR", "USD", "CNY"])
     lines, cells, subtotal = [], [["Description", "Qty", "Unit price", "Amount"]], 0.0
     for _ in range(rng.randint(1, 4)):
-        name, quantity, price = en(rng, values.item), rng.choice([rng.randint(1, 9), rng.randint(1, 120)]), en(rng, values.amount(300))
+        name, quantity, price = (
+            en(rng, values.item),
+            rng.choice([rng.randint(1, 9), rng.randint(1, 120)]),
+            en(rng, values.amount(300)),
+        )
         lines.append({"description": name, "quantity": quantity, "unit_price": price})
         cells.append([name, str(quantity), str(price), f"{quantity * price:.2f}"])
         subtotal += quantity * price
@@ -91,8 +100,15 @@ def invoice(rng: Random) -> Pair:
     total = int(total) if total == int(total) else total
     shown = rng.choice([f"{currency} {total}", f"{total} {currency}"])
     width = rng.randint(36, 50)
-    foot = [("Subtotal", f"{subtotal:.2f}"), (f"VAT {rate} %", f"{subtotal * rate / 100:.2f}"), (rng.choice(["Total due", "Total", "Amount due"]), shown)]
-    head = [f"{rng.choice(['Invoice number', 'Invoice no.', 'Number'])}: {number}", f"{rng.choice(['Date', 'Invoice date', 'Date of issue'])}: {date}"]
+    foot = [
+        ("Subtotal", f"{subtotal:.2f}"),
+        (f"VAT {rate} %", f"{subtotal * rate / 100:.2f}"),
+        (rng.choice(["Total due", "Total", "Amount due"]), shown),
+    ]
+    head = [
+        f"{rng.choice(['Invoice number', 'Invoice no.', 'Number'])}: {number}",
+        f"{rng.choice(['Date', 'Invoice date', 'Date of issue'])}: {date}",
+    ]
     if rng.random() < 0.8:
         head.insert(rng.randint(0, 2), f"Bill to: {en(rng, values.company)}, {en(rng, values.city)}")
     parts = [
@@ -109,7 +125,13 @@ def invoice(rng: Random) -> Pair:
 def table(rng: Random) -> Pair:
     rows, cells = [], [["SKU", "Name", "Stock", "Price", "Supplier"]]
     for _ in range(rng.randint(2, 6)):
-        supplier = None if rng.random() < 0.25 else values.pseudo_word(rng) if rng.random() < 0.5 else rng.choice(words.COMPANY_WORDS)
+        supplier = (
+            None
+            if rng.random() < 0.25
+            else values.pseudo_word(rng)
+            if rng.random() < 0.5
+            else rng.choice(words.COMPANY_WORDS)
+        )
         row = {
             "sku": en(rng, values.code),
             "name": en(rng, values.item),
@@ -140,45 +162,112 @@ def report(rng: Random) -> Pair:
     outlook = rng.choice(["raised", "maintained", "lowered", None])
     sentences = [rng.choice(words.NOISE), rng.choice(words.NOISE)]
     if employees is not None:
-        sentences.append(rng.choice([f"At the end of the year the group\nhad {employees} employees.", f"The company has {employees} employees."]))
+        sentences.append(
+            rng.choice(
+                [
+                    f"At the end of the year the group\nhad {employees} employees.",
+                    f"The company has {employees} employees.",
+                ]
+            )
+        )
     if outlook:
         sentences.append(rng.choice([f"The outlook for the coming year was {outlook}.", f"The outlook was {outlook}."]))
-    title = rng.choice([f"Results for the year {year}, in {currency} million", f"Annual results {year}, {currency} million"])
-    text = f"{company}\n{title}\n\n" + "\n".join(aligned(cells, {1, 2}, rng.randint(3, 6))) + "\n\n" + " ".join(sentences) + "\n"
+    title = rng.choice(
+        [f"Results for the year {year}, in {currency} million", f"Annual results {year}, {currency} million"]
+    )
+    text = (
+        f"{company}\n{title}\n\n"
+        + "\n".join(aligned(cells, {1, 2}, rng.randint(3, 6)))
+        + "\n\n"
+        + " ".join(sentences)
+        + "\n"
+    )
     now.pop("gross_profit")
-    return text, {"company": company, "period": str(year), "currency": currency, **now, "employees": employees, "outlook": outlook}
+    return text, {
+        "company": company,
+        "period": str(year),
+        "currency": currency,
+        **now,
+        "employees": employees,
+        "outlook": outlook,
+    }
 
 
 def api_payload(rng: Random) -> Pair:
     name, mail = en(rng, values.person), en(rng, values.email)
     title = en(rng, values.from_list(words.ISSUES, []))
-    priority, labels, notify = rng.choice(["low", "normal", "high"]), rng.sample(words.TAGS, rng.randint(1, 4)), rng.random() < 0.5
+    priority, labels, notify = (
+        rng.choice(["low", "normal", "high"]),
+        rng.sample(words.TAGS, rng.randint(1, 4)),
+        rng.random() < 0.5,
+    )
     due = iso(rng) if rng.random() < 0.75 else None
     assignee = en(rng, values.person) if rng.random() < 0.5 else None
     body = [
-        rng.choice(['please open a ticket with the title "{}".', 'open a new ticket "{}", please.', 'could you open a ticket called "{}"?']).format(title),
-        rng.choice([f"The priority is {priority}, I cannot work from home like this.", f"Priority: {priority}.", f"The priority is {priority}."]),
+        rng.choice(
+            [
+                'please open a ticket with the title "{}".',
+                'open a new ticket "{}", please.',
+                'could you open a ticket called "{}"?',
+            ]
+        ).format(title),
+        rng.choice(
+            [
+                f"The priority is {priority}, I cannot work from home like this.",
+                f"Priority: {priority}.",
+                f"The priority is {priority}.",
+            ]
+        ),
     ]
     if due:
-        body.append(rng.choice([f"It should be solved by {due}.", f"Please solve it by {due}.", f"It is due on {due}."]))
+        body.append(
+            rng.choice([f"It should be solved by {due}.", f"Please solve it by {due}.", f"It is due on {due}."])
+        )
     if assignee:
         body.append(rng.choice([f"Assign it to {assignee}.", f"{assignee} should look after it."]))
     elif rng.random() < 0.7:
-        body.append(rng.choice(["I do not know who looks after\nit, so leave it unassigned for now.", "Leave it unassigned for now."]))
+        body.append(
+            rng.choice(
+                ["I do not know who looks after\nit, so leave it unassigned for now.", "Leave it unassigned for now."]
+            )
+        )
     body.append(f"Labels: {', '.join(labels)}")
     yes = ["Yes, send me updates by e-mail.", "Please keep me posted by e-mail.", "I would like e-mail updates."]
-    body.append(rng.choice(yes if notify else ["No updates by e-mail, please.", "No need to send me updates.", "I do not want e-mail updates."]))
+    body.append(
+        rng.choice(
+            yes
+            if notify
+            else ["No updates by e-mail, please.", "No need to send me updates.", "I do not want e-mail updates."]
+        )
+    )
     text = f"From: {name} <{mail}>\nTo: {rng.choice(['IT service desk', 'Support', 'Help desk'])}\n\nHello,\n\n"
     text += "\n".join(body) + f"\n\nThanks\n{name.split()[0]}\n"
     requester = {"name": name, "email": mail}
-    return text, {"title": title, "priority": priority, "requester": requester, "due_date": due, "assignee": assignee, "labels": labels, "notify": notify}
+    return text, {
+        "title": title,
+        "priority": priority,
+        "requester": requester,
+        "due_date": due,
+        "assignee": assignee,
+        "labels": labels,
+        "notify": notify,
+    }
 
 
 def fapiao(rng: Random) -> Pair:
-    number, date, buyer, seller = zh(rng, values.digits(8, 20)), iso(rng), zh(rng, values.company), zh(rng, values.company)
+    number, date, buyer, seller = (
+        zh(rng, values.digits(8, 20)),
+        iso(rng),
+        zh(rng, values.company),
+        zh(rng, values.company),
+    )
     items, cells, total = [], [["项目名称", "数量", "单价", "金额"]], 0.0
     for _ in range(rng.randint(1, 4)):
-        name, quantity, price = zh(rng, values.item), rng.choice([rng.randint(1, 9), rng.randint(1, 90)]), zh(rng, values.amount(900))
+        name, quantity, price = (
+            zh(rng, values.item),
+            rng.choice([rng.randint(1, 9), rng.randint(1, 90)]),
+            zh(rng, values.amount(900)),
+        )
         items.append({"项目名称": name, "数量": quantity, "单价": price})
         cells.append([name, str(quantity), str(price), f"{round(quantity * price, 2)}"])
         total += quantity * price
@@ -188,9 +277,24 @@ def fapiao(rng: Random) -> Pair:
     parties = [f"购买方名称：{buyer}", f"销售方名称：{seller}"]
     foot = [f"合计金额：{round(total, 2)}", f"税率：{rate}%", f"税额：{tax}", f"价税合计（小写）：{due}"]
     people = f"收款人：{zh(rng, values.person)}    开票人：{zh(rng, values.person)}"
-    parts = [[rng.choice(["电子发票（普通发票）", "增值税普通发票", "电子发票"])], head, parties[:: rng.choice([1, -1])], aligned(cells, set(), rng.randint(4, 8)), foot, [people]]
+    parts = [
+        [rng.choice(["电子发票（普通发票）", "增值税普通发票", "电子发票"])],
+        head,
+        parties[:: rng.choice([1, -1])],
+        aligned(cells, set(), rng.randint(4, 8)),
+        foot,
+        [people],
+    ]
     text = "\n\n".join("\n".join(part) for part in parts) + "\n"
-    return text, {"发票号码": number, "开票日期": date, "购买方": buyer, "销售方": seller, "明细": items, "税额": tax, "价税合计": due}
+    return text, {
+        "发票号码": number,
+        "开票日期": date,
+        "购买方": buyer,
+        "销售方": seller,
+        "明细": items,
+        "税额": tax,
+        "价税合计": due,
+    }
 
 
 def contract(rng: Random) -> Pair:
@@ -199,7 +303,13 @@ def contract(rng: Random) -> Pair:
     payment = rng.choice(["一次性付款", "分期付款", "货到付款"])
     guarantor = zh(rng, rng.choice([values.person, values.company])) if rng.random() < 0.5 else None
     clauses = [
-        rng.choice([f"甲方将{zh(rng, values.item)}出租给乙方使用，租期{months}个月。", f"合同期限为{months}个月。", f"甲方向乙方提供服务，期限{months}个月。"]),
+        rng.choice(
+            [
+                f"甲方将{zh(rng, values.item)}出租给乙方使用，租期{months}个月。",
+                f"合同期限为{months}个月。",
+                f"甲方向乙方提供服务，期限{months}个月。",
+            ]
+        ),
         f"合同金额为人民币{value}元{rng.choice(['，含税', ''])}。",
         f"付款方式：{payment}{rng.choice(['，每季度支付一次', ''])}。",
         rng.choice(["乙方负责设备的日常保养，甲方负责年度检修。", rng.choice(words.NOISE_ZH)]),
@@ -212,12 +322,25 @@ def contract(rng: Random) -> Pair:
     kind = rng.choice(["设备租赁合同", "采购合同", "服务合同", "买卖合同"])
     head = f"合同编号：{number}\n甲方{sides[0]}：{one}\n乙方{sides[1]}：{two}\n签订日期：{date}"
     body = "\n".join(f"第{'一二三四五六'[i]}条 {clause}" for i, clause in enumerate(clauses))
-    record = {"合同编号": number, "甲方": one, "乙方": two, "签订日期": date, "合同金额": value, "付款方式": payment, "期限月数": months}
+    record = {
+        "合同编号": number,
+        "甲方": one,
+        "乙方": two,
+        "签订日期": date,
+        "合同金额": value,
+        "付款方式": payment,
+        "期限月数": months,
+    }
     return f"{kind}\n\n{head}\n\n{body}\n", {**record, "担保人": guarantor}
 
 
 def resume(rng: Random) -> Pair:
-    name, phone, position, years = zh(rng, values.person), zh(rng, values.phone), zh(rng, values.from_list([], words.JOBS_ZH)), rng.randint(1, 30)
+    name, phone, position, years = (
+        zh(rng, values.person),
+        zh(rng, values.phone),
+        zh(rng, values.from_list([], words.JOBS_ZH)),
+        rng.randint(1, 30),
+    )
     mail = en(rng, values.email) if rng.random() < 0.75 else None
     education, lines = [], []
     for _ in range(rng.randint(1, 3)):
@@ -227,8 +350,13 @@ def resume(rng: Random) -> Pair:
         education.append({"school": school, "degree": degree, "major": major, "graduated": year})
         lines.append(f"{year}年毕业 {school} {major} {degree}")
     skills = rng.sample(words.SKILLS + words.SKILLS_ZH, rng.randint(2, 5))
-    facts = [f"姓名：{name}", f"电话：{phone}"] + ([f"邮箱：{mail}"] if mail else []) + [f"求职意向：{position}", f"工作年限：{years}年"]
-    work = f"工作经历\n在{zh(rng, values.company)}负责{zh(rng, values.from_list([], words.SKILLS_ZH))}，\n{rng.choice(words.NOISE_ZH)}"
+    facts = (
+        [f"姓名：{name}", f"电话：{phone}"]
+        + ([f"邮箱：{mail}"] if mail else [])
+        + [f"求职意向：{position}", f"工作年限：{years}年"]
+    )
+    duty = zh(rng, values.from_list([], words.SKILLS_ZH))
+    work = f"工作经历\n在{zh(rng, values.company)}负责{duty}，\n{rng.choice(words.NOISE_ZH)}"
     parts = ["个人简历", "\n".join(facts), "教育经历\n" + "\n".join(lines), work, "技能：" + "、".join(skills)]
     record = {"name": name, "phone": phone, "email": mail, "position": position, "years": years}
     return "\n\n".join(parts) + "\n", {**record, "education": education, "skills": skills}
