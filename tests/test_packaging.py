@@ -63,3 +63,14 @@ def test_files_that_readme_names_exist() -> None:
 
 def test_extras_cover_what_the_project_names() -> None:
     assert set(PROJECT["project"]["optional-dependencies"]) >= {"test", "dev", "gptq", "outlines", "bench"}
+
+
+def test_readmes_example_prints_what_readme_shows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = re.search(r"^```python\n(.*?)^```\n+prints\n+```text\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    code, output = found.groups()
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert capsys.readouterr().out == output
