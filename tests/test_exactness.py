@@ -1,8 +1,8 @@
 """The engine against a validator on a finite universe: exactly the valid values, and no dead ends on the way.
 
 A random schema is joined with an enum of a small universe of values. Then all documents can be listed: those of the
-universe's values that ``jsonschema`` calls valid. The engine must accept exactly these, and a prefix must be viable exactly
-when one of them starts with it.
+universe's values that ``jsonschema`` calls valid. The engine must accept exactly these, and a prefix must be viable
+exactly when one of them starts with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from qwen_struct.schema.parse import parse_schema
 SCALARS: list[Any] = [None, True, False, 0, 1, -1, 2.5, 10, "", "a", "ab", "b", "日本"]
 ARRAYS: list[Any] = [[], [1], ["a"], [1, "a"], [1, 1], ["a", "b", 0], [[]], [{}], [None, True]]
 OBJECTS: list[Any] = [
-    {}, {"a": 1}, {"a": "a"}, {"b": 1}, {"a": 1, "b": 1}, {"a": "b", "b": []}, {"a": 1, "c": 0}, {"ab": 2.5}, {"c": None},
+    {}, {"a": 1}, {"a": "a"}, {"b": 1}, {"a": 1, "b": 1}, {"a": "b", "b": []}, {"a": 1, "c": 0}, {"ab": 2.5},
+    {"c": None},
     {"a": {"a": 1}}, {"b": {"c": "a"}}, {"a": 0, "ab": 1, "b": "a"},
 ]  # fmt: skip
 UNIVERSE: list[Any] = [*SCALARS, *ARRAYS, *OBJECTS]
@@ -58,10 +59,16 @@ class RandomSchema:
         return {keyword: self.rng.choice([-1, 0, 1, 2.5])} if self.rng.random() < 0.7 else {"multipleOf": 2.5}
 
     def string(self, depth: int) -> dict:
-        return self.rng.choice([{"minLength": 1}, {"maxLength": 1}, {"pattern": "^a"}, {"pattern": "b$"}, {"minLength": 2}])
+        return self.rng.choice(
+            [{"minLength": 1}, {"maxLength": 1}, {"pattern": "^a"}, {"pattern": "b$"}, {"minLength": 2}]
+        )
 
     def properties(self, depth: int) -> dict:
-        return {"properties": {k: self.schema(depth) for k in self.rng.sample(["a", "b", "c", "ab"], self.rng.randint(1, 3))}}
+        return {
+            "properties": {
+                k: self.schema(depth) for k in self.rng.sample(["a", "b", "c", "ab"], self.rng.randint(1, 3))
+            }
+        }
 
     def objects(self, depth: int) -> dict:
         return self.rng.choice(
@@ -76,7 +83,11 @@ class RandomSchema:
         )
 
     def names(self, depth: int) -> dict:
-        return {"propertyNames": self.rng.choice([{"pattern": "a"}, {"maxLength": 1}, {"enum": ["a", "c"]}, {"not": {"const": "b"}}])}
+        return {
+            "propertyNames": self.rng.choice(
+                [{"pattern": "a"}, {"maxLength": 1}, {"enum": ["a", "c"]}, {"not": {"const": "b"}}]
+            )
+        }
 
     def dependent(self, depth: int) -> dict:
         if self.rng.random() < 0.5:
@@ -164,7 +175,9 @@ def test_no_value_and_no_end_of_work_are_told_apart() -> None:
     member = {"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#/$defs/a"}}}
     endless = parse_schema({"$ref": "#/$defs/a", "$defs": {"a": member}})
     assert not Values(endless.algebra).inhabited(endless.root)  # a least fixpoint: infinite values do not count
-    nested = parse_schema({"type": "object", "required": ["a"], "properties": {"a": {"type": "array", "items": {"minLength": 1}}}})
+    nested = parse_schema(
+        {"type": "object", "required": ["a"], "properties": {"a": {"type": "array", "items": {"minLength": 1}}}}
+    )
     assert Values(nested.algebra).inhabited(nested.root)
     with pytest.raises(SchemaBudgetError, match="fuel"):
         Values(nested.algebra, fuel=1).inhabited(nested.root)

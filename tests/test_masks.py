@@ -1,7 +1,7 @@
 """Masks against brute force: a token is allowed exactly when stepping through its bytes leads somewhere.
 
-That stepping is itself checked against a validator in test_exactness.py. Here small vocabularies of awkward tokens (several
-JSON pieces in one, partial UTF-8, twins) show that the shortcuts of the mask builder change nothing.
+That stepping is itself checked against a validator in test_exactness.py. Here small vocabularies of awkward tokens
+(several JSON pieces in one, partial UTF-8, twins) show that the shortcuts of the mask builder change nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from qwen_struct.constraint import Vocabulary, allocate_token_bitmask, allowed_t
 from qwen_struct.constraint.masks import _num_characters
 
 PIECES = [
-    b'{"', b'"}', b'": ', b'": "', b'", "', b'"], "', b"}, {", b"[{", b"}]", b'":', b'", ', b'{"a": "', b'"a"', b'"b": 1, "a": ',
-    b'": 1, "', b'": 1, "b": 2', b'","', b', "a": 1}', b"[]", b"{}", b"[[", b"]]", b"null", b"true", b"fals", b"e, ", b"ull}",
-    b"12", b"0.", b".5", b"-1", b"1e", b"e+", b"00", b"2026-", b"-02-2", b"abc", b"ab", b"bc", b'a"', b'b", "c', b"\\n", b'\\"', b"\\u00", b"\\",
-    b"u001", b"\xe4\xb8", b"\xe4\xb8\xad", b"\x96", b"\xe6\x97\xa5\xe6", b"\xf0\x9f", b"\x98\x80", b"\xe4\xb8\xad\xe6\x96\x87\"", b"ab", b"12",
+    b'{"', b'"}', b'": ', b'": "', b'", "', b'"], "', b"}, {", b"[{", b"}]", b'":', b'", ', b'{"a": "', b'"a"',
+    b'"b": 1, "a": ', b'": 1, "', b'": 1, "b": 2', b'","', b', "a": 1}', b"[]", b"{}", b"[[", b"]]", b"null",
+    b"true", b"fals", b"e, ", b"ull}", b"12", b"0.", b".5", b"-1", b"1e", b"e+", b"00", b"2026-",
+    b"-02-2", b"abc", b"ab", b"bc", b'a"', b'b", "c', b"\\n", b'\\"', b"\\u00", b"\\",
+    b"u001", b"\xe4\xb8", b"\xe4\xb8\xad", b"\x96", b"\xe6\x97\xa5\xe6", b"\xf0\x9f", b"\x98\x80",
+    b"\xe4\xb8\xad\xe6\x96\x87\"", b"ab", b"12",
 ]  # fmt: skip
 
 
@@ -45,7 +47,8 @@ SCHEMAS: list[Any] = [
     {"type": "object", "patternProperties": {"^(a|b)$": {"type": "integer"}}, "additionalProperties": False},
     {"type": "object", "additionalProperties": {"type": "integer", "minimum": 10, "maximum": 12}, "minProperties": 2},
     {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 3}, "minItems": 1, "maxItems": 3},
-    {"type": "array", "prefixItems": [{"enum": ["ab", "abc", 12, 12.5]}, {"type": "null"}], "items": {"type": "boolean"}},
+    {"type": "array", "prefixItems": [{"enum": ["ab", "abc", 12, 12.5]}, {"type": "null"}],
+     "items": {"type": "boolean"}},
     {"type": "string", "pattern": "^(ab|中)+[^a]?$"},
     {"type": "string", "pattern": "[\"\\\\\\n]"},
     {"type": "string", "maxLength": 4},
@@ -56,7 +59,8 @@ SCHEMAS: list[Any] = [
     {"anyOf": [{"type": "object", "properties": {"a": {"const": 1}, "b": {"const": "ab"}}, "required": ["a"]},
                {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}]},
     {"oneOf": [{"required": ["a"]}, {"required": ["b"]}], "type": "object"},
-    {"type": "object", "properties": {"c": {"$ref": "#"}, "d": {"type": "array", "items": {"$ref": "#"}}}, "additionalProperties": False},
+    {"type": "object", "properties": {"c": {"$ref": "#"}, "d": {"type": "array", "items": {"$ref": "#"}}},
+     "additionalProperties": False},
     {"not": {"type": ["string", "object", "array"]}},
     {"enum": [{"a": 1, "b": [1, "x"]}, [None, True], "a\"b\\c\n", "日本", 1.5, {}]},
     {"type": "object", "propertyNames": {"pattern": "^[ab]{1,2}$"}, "maxProperties": 3},
@@ -159,7 +163,9 @@ def test_finished_outputs_are_valid_and_canonical() -> None:
     assert finished > 60
 
 
-@pytest.mark.parametrize(("text", "count"), [(b"", 0), (b"ab", 2), ("é中😀".encode(), 3), (b'\\n\\u001f"', 3), (b"\\", 1), (b"\\u0", 1)])
+@pytest.mark.parametrize(
+    ("text", "count"), [(b"", 0), (b"ab", 2), ("é中😀".encode(), 3), (b'\\n\\u001f"', 3), (b"\\", 1), (b"\\u0", 1)]
+)
 def test_characters_of_a_piece(text: bytes, count: int) -> None:
     assert _num_characters(text) == count
 
@@ -168,7 +174,9 @@ def test_masks_at_the_real_vocabulary(qwen_tokenizer_path: Any) -> None:
     vocabulary = Vocabulary.from_tokenizer(qwen_tokenizer_path, n_vocab=152_064, eos_token_ids=[151_645])
     assert not vocabulary.missing_bytes()
     assert vocabulary.tokens[151_643:] == (None,) * 22
-    grammar = compile_schema({"type": "object", "properties": {"名": {"type": "string", "maxLength": 5}}, "required": ["名"]}, vocabulary)
+    grammar = compile_schema(
+        {"type": "object", "properties": {"名": {"type": "string", "maxLength": 5}}, "required": ["名"]}, vocabulary
+    )
     bitmask = allocate_token_bitmask(2, 152_064)
     assert bitmask.shape == (2, 4752)
     matcher = grammar.matcher()

@@ -25,7 +25,8 @@ def random_walk(grammar: Grammar, rng: Random, num_free: int = 30, limit: int = 
     """The text of an output whose every token was drawn from the mask; None when ``limit`` tokens did not finish it.
 
     The first ``num_free`` tokens are drawn uniformly; then tokens that bring the document to an end are preferred, as
-    uniform draws from 150,000 tokens hardly ever close a string. Fails on an empty mask or a token refused in spite of it.
+    uniform draws from 150,000 tokens hardly ever close a string. Fails on an empty mask or a token refused in spite
+    of it.
     """
     vocabulary = grammar.vocabulary
     closing, ending = _ending_rows(vocabulary)

@@ -28,4 +28,4 @@ def row_of(token_ids: Iterable[int], n_vocab: int) -> Bitmask:
 def allowed_tokens(row: Bitmask) -> list[int]:
     """The ids whose bits are set in one row, ascending."""
     bits = np.unpackbits(row.view(np.uint8), bitorder="little")
-    return np.flatnonzero(bits).tolist()  # type: ignore[no-any-return]
+    return np.flatnonzero(bits).tolist()

@@ -18,7 +18,10 @@ _MAX_GRAMMARS = 1_024  # compiled schemas remembered by a vocabulary
 
 
 class Grammar:
-    """A compiled schema: immutable from outside, shareable between threads. ``report`` says what became of each keyword."""
+    """A compiled schema: immutable from outside, shareable between threads.
+
+    ``report`` says what became of each keyword.
+    """
 
     def __init__(self, vocabulary: Vocabulary, walker: Walker, report: tuple[Use, ...]) -> None:
         self.vocabulary = vocabulary
@@ -51,9 +54,10 @@ def compile_schema(
     """Compiles a JSON Schema (dict or bool, or whatever :func:`qwen_struct.extract` takes) for a vocabulary.
 
     ``whitespace``: "spaced" as ``json.dumps`` writes, "compact", or "indented" as with ``indent=2``. ``key_order``:
-    "schema", or "any". ``assert_formats``: whether ``format`` is enforced or an annotation. ``retrieve`` returns the schema
-    for the URI of a remote ``$ref``; nothing is fetched without it. ``fuel`` limits the work of deciding what the schema
-    allows.
+    "schema", or "any". ``assert_formats``: whether ``format`` is enforced or an annotation. ``retrieve`` returns the
+    schema
+    for the URI of a remote ``$ref``; nothing is fetched without it. ``fuel`` limits the work of deciding what the
+    schema allows.
 
     Raises:
         InvalidSchemaError, UnsupportedSchemaError, UnresolvableReferenceError: with pointer and keyword.
@@ -76,7 +80,7 @@ def compile_schema(
                 while len(vocabulary.grammars) >= _MAX_GRAMMARS:
                     del vocabulary.grammars[next(iter(vocabulary.grammars))]
                 vocabulary.grammars[key] = found
-        return found  # type: ignore[no-any-return]
+        return found
 
 
 def _cache_key(schema: Any, *options: Hashable) -> Hashable:

@@ -1,9 +1,9 @@
 """Which tokens may come at a position.
 
 A token either stays inside the lexeme being read, or closes it and goes on into what follows. The first part depends on
-the lexeme alone and is remembered for all schemas (:class:`Content`); the second is a short walk, since few tokens reach
-beyond a lexeme's end. The mask of a position is their union. Large parts of the vocabulary are walked by a compiled
-kernel, the rest in Python.
+the lexeme alone and is remembered for all schemas (:class:`Content`); the second is a short walk, since few tokens
+reach beyond a lexeme's end. The mask of a position is their union. Large parts of the vocabulary are walked by a
+compiled kernel, the rest in Python.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _MAX_TABLE = 2_048  # states: a larger automaton is walked in Python
 class Content(NamedTuple):
     """What a lexeme allows from a trie node on: the tokens that end inside it or with its end, and where it ends.
 
-    ``row`` is a mask row, or None where ``tokens`` lists all of them. ``exits`` merges the nodes at which the lexeme ended.
+    ``row`` is a mask row, or None where ``tokens`` lists all of them. ``exits`` merges the nodes at which the lexeme
+    ended.
     """
 
     row: Bitmask | None

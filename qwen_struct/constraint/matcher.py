@@ -70,7 +70,7 @@ class Matcher:
         self._positions.append(self._position)
         self._ends.append(len(self._text))
         if not self._finished:
-            self._text += self._vocabulary.tokens[token_id]  # type: ignore[operator]
+            self._text += self._vocabulary.tokens[token_id] or b""
         self._position = position
         return True
 

@@ -28,7 +28,8 @@ class TrieNode:
 
 
 class TokenTrie:
-    """The trie of all tokens in preorder arrays, shape (num_nodes,): byte, depth, skip (the node after the subtree), token.
+    """The trie of all tokens in preorder arrays, shape (num_nodes,): byte, depth, skip (the node after the subtree),
+    token.
 
     Tokens with equal bytes share a node; the first stands in ``token``, the rest in ``twins``.
     """
@@ -59,9 +60,8 @@ class TokenTrie:
         self.byte, self.depth = np.zeros(room, np.uint8), np.zeros(room, np.int32)
         self.skip, self.token = np.zeros(room, np.int32), np.zeros(room, np.int32)
         size = build_trie(data, offsets, self.byte, self.depth, self.skip, self.token)
-        self.byte, self.depth, self.skip, self.token = (
-            a[:size].copy() for a in (self.byte, self.depth, self.skip, self.token)
-        )
+        self.byte, self.depth = self.byte[:size].copy(), self.depth[:size].copy()
+        self.skip, self.token = self.skip[:size].copy(), self.token[:size].copy()
         ends = self.token >= 0
         self.token[ends] = first[self.token[ends]]
 

@@ -96,15 +96,18 @@ def _load(tokenizer: Any) -> dict:
         path = Path(tokenizer)
         path = path / "tokenizer.json" if path.is_dir() else path
         try:
-            return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+            return json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ModelError(f"no tokenizer at {path}: {error}; pass a tokenizer.json or the folder that holds it") from error
+            raise ModelError(
+                f"no tokenizer at {path}: {error}; pass a tokenizer.json or the folder that holds it"
+            ) from error
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
     if not hasattr(backend, "to_str"):
         raise ModelError(
-            f"{type(tokenizer).__name__} is no fast tokenizer; load it with AutoTokenizer.from_pretrained(..., use_fast=True)"
+            f"{type(tokenizer).__name__} is no fast tokenizer; "
+            "load it with AutoTokenizer.from_pretrained(..., use_fast=True)"
         )
-    return json.loads(backend.to_str())  # type: ignore[no-any-return]
+    return json.loads(backend.to_str())
 
 
 def _is_byte_level(document: dict) -> bool:

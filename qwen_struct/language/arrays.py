@@ -48,8 +48,9 @@ class ArrayState:
         high = min([p.high for p in parts if type(p) is NumItems and p.high is not None], default=low)
         if high < low:
             return False
-        from_here_on_alike = 1 + max([p.index if type(p) is Item else p.start for p in parts if type(p) is not NumItems] or [0])
-        items = (self.values.algebra.all(_about(parts, i)) for i in range(min(low, from_here_on_alike)))
+        places = [p.key[1] for p in parts if type(p) is not NumItems]
+        alike_from = 1 + max(places, default=0)
+        items = (self.values.algebra.all(_about(parts, i)) for i in range(min(low, alike_from)))
         return all(self.values.inhabited(item) for item in items)
 
     def next_items(self) -> list[tuple[Expr, ArrayState]]:

@@ -120,7 +120,9 @@ class Documents:
 
     # Continuations, each under the key that makes it one object. ------------------------------------------------
 
-    def _cont(self, key: Hashable, open_: Callable[[], Iterable[Thread]], captures: Capture | None = None) -> Continuation:
+    def _cont(
+        self, key: Hashable, open_: Callable[[], Iterable[Thread]], captures: Capture | None = None
+    ) -> Continuation:
         found = self._interned.get(key)
         if found is None:
             found = self._interned.setdefault(key, Continuation(open_, captures))

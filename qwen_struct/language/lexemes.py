@@ -1,8 +1,8 @@
 """Lexemes as automata over bytes: literal text, the inside of a JSON string, a number.
 
 Strings and numbers are terms over code points (:mod:`.terms`); here they become bytes. A string is written as
-``json.dumps(ensure_ascii=False)`` writes it: raw UTF-8, and an escape only where JSON demands one, so that a value has one
-spelling. States are interned process-wide: the inside of a free string is the same state in every schema.
+``json.dumps(ensure_ascii=False)`` writes it: raw UTF-8, and an escape only where JSON demands one, so that a value
+has one spelling. States are interned process-wide: the inside of a free string is the same state in every schema.
 """
 
 from __future__ import annotations
@@ -164,10 +164,7 @@ class _Continue(Lexeme):
 
     def _build(self) -> dict[int, Lexeme]:
         size = 64 ** (self.left - 1)
-        return {
-            0x80 + block: _Continue.of(self.left - 1, part)
-            for block, part in _cut(self.segments, size, 0, 63)
-        }
+        return {0x80 + block: _Continue.of(self.left - 1, part) for block, part in _cut(self.segments, size, 0, 63)}
 
 
 def _cut(segments: Segments, size: int, first: int, last: int) -> list[tuple[int, Segments]]:

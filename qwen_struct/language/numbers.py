@@ -17,7 +17,19 @@ from functools import cache
 from ..schema.algebra import FALSE, TRUE, And, Bound, Expr, Integer, Multiple, Not, NumberIn, One, Or
 from .charset import CharSet
 from .terms import (
-    ANY, EMPTY, EPSILON, Leaf, Term, chars, complement, concat, intersect, literal, literals, repeat, union,
+    ANY,
+    EMPTY,
+    EPSILON,
+    Leaf,
+    Term,
+    chars,
+    complement,
+    concat,
+    intersect,
+    literal,
+    literals,
+    repeat,
+    union,
 )  # fmt: skip
 
 _MAX_INTEGER_DIGITS = 308  # 10**308 is the greatest power of ten that a double holds

@@ -1,8 +1,8 @@
 """Objects: which member may come next, what its value must satisfy, and whether the object may end.
 
-A formula about objects is cut into cases, conjunctions of atoms (:class:`ObjectSpec`); what does not split cheaply stays a
-formula and is resolved member by member (:mod:`.outcomes`). Declared names come in the schema's order, then names that only
-patterns or additionalProperties speak of; with ``any_order`` all of them come as they like.
+A formula about objects is cut into cases, conjunctions of atoms (:class:`ObjectSpec`); what does not split cheaply
+stays a formula and is resolved member by member (:mod:`.outcomes`). Declared names come in the schema's order, then
+names that only patterns or additionalProperties speak of; with ``any_order`` all of them come as they like.
 """
 
 from __future__ import annotations
@@ -14,7 +14,20 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from ..schema.algebra import (
-    FALSE, STRING, TRUE, And, Expr, Holds, KeySet, Not, NumProperties, One, Or, Properties, Property, Required,
+    FALSE,
+    STRING,
+    TRUE,
+    And,
+    Expr,
+    Holds,
+    KeySet,
+    Not,
+    NumProperties,
+    One,
+    Or,
+    Properties,
+    Property,
+    Required,
     SomeProperty,
 )  # fmt: skip
 from .decide import is_infinite, shortest, words
@@ -96,7 +109,11 @@ class ObjectSpec:
         values, names = self.values, set(self.names)
         everything = complement(literals(names)) if names else ANY
         classes = [UndeclaredNames(everything, TRUE, frozenset())]
-        for keys, value in [*self.patterns, *((k, TRUE) for k, _ in self.some), *((k, TRUE) for k in _key_sets(self.rest))]:
+        for keys, value in [
+            *self.patterns,
+            *((k, TRUE) for k, _ in self.some),
+            *((k, TRUE) for k in _key_sets(self.rest)),
+        ]:
             plain = keys.complement and not keys.patterns and not keys.satisfying and keys.names <= names
             split = []
             for c in classes:
@@ -173,15 +190,16 @@ class ObjectState:
 
     def declared(self, i: int) -> list[Successor]:
         """The alternatives for the declared member ``i``; none when it cannot come."""
-        found = self._declared.get(i)
-        if found is None:
-            done = self.done | 1 << i if self.values.any_order else i + 1
-            name = self.spec.names[i]
-            found, firm = self.values.firmly(
-                lambda: list(self._after(name, None, self.spec.value(i), done, self.extra, self.seen))
-            )
-            if firm:
-                self._declared[i] = found
+        known = self._declared.get(i)
+        if known is not None:
+            return known
+        done = self.done | 1 << i if self.values.any_order else i + 1
+        name = self.spec.names[i]
+        found, firm = self.values.firmly(
+            lambda: list(self._after(name, None, self.spec.value(i), done, self.extra, self.seen))
+        )
+        if firm:
+            self._declared[i] = found
         return found
 
     def undeclared(self) -> list[tuple[int, Term]]:
@@ -197,20 +215,27 @@ class ObjectState:
 
     def undeclared_next(self, c: int, name: str | None) -> list[Successor]:
         """The alternatives after an undeclared name of class ``c``; it is remembered as seen unless None."""
-        found = self._undeclared.get((c, name))
-        if found is None:
-            names = self.spec.undeclared[c]
-            seen = self.seen if name is None else self.seen | {name}
-            extra = not self.values.any_order
-            found, firm = self.values.firmly(
-                lambda: list(self._after(None, names.keys, names.value, self.done, extra, seen))
-            )
-            if firm:
-                self._undeclared[c, name] = found
+        known = self._undeclared.get((c, name))
+        if known is not None:
+            return known
+        names = self.spec.undeclared[c]
+        seen = self.seen if name is None else self.seen | {name}
+        extra = not self.values.any_order
+        found, firm = self.values.firmly(
+            lambda: list(self._after(None, names.keys, names.value, self.done, extra, seen))
+        )
+        if firm:
+            self._undeclared[c, name] = found
         return found
 
     def _after(
-        self, name: str | None, keys: frozenset[KeySet] | None, value: Expr, done: int, extra: bool, seen: frozenset[str]
+        self,
+        name: str | None,
+        keys: frozenset[KeySet] | None,
+        value: Expr,
+        done: int,
+        extra: bool,
+        seen: frozenset[str],
     ) -> Iterator[Successor]:
         a = self.values.algebra
 
@@ -236,7 +261,7 @@ class ObjectState:
                 yield condition, state
 
     def _skipped(self, name: str | None) -> Callable[[str], bool]:
-        """Which declared names can no longer come once ``name`` (None: an undeclared one) has: the order passed them."""
+        """Which declared names can no longer come after ``name`` (None: an undeclared one): the order passed them."""
         if self.values.any_order:
             return lambda other: False
         index = self.spec.index
@@ -316,9 +341,7 @@ def object_states(values: Values, formula: Expr) -> list[ObjectState]:
     found = values.interned.get(key)
     if found is None:
         specs = [ObjectSpec(values, parts) for parts in _cases(values, formula)]
-        found = [
-            object_state(s, (0, False, 0, frozenset(range(len(s.some))), s.rest, frozenset())) for s in specs
-        ]
+        found = [object_state(s, (0, False, 0, frozenset(range(len(s.some))), s.rest, frozenset())) for s in specs]
         values.interned[key] = found
     assert isinstance(found, list)
     return found

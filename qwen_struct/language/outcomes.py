@@ -1,9 +1,9 @@
 """Formulas about containers, read one member at a time.
 
 After a member, a formula about the container has become one about the remaining members, in which ``Holds`` marks what
-depends on the member's value. :func:`outcomes` resolves these questions into alternatives: a formula for the value, and what
-is left to ask of the rest of the container. Together the alternatives cover every value once or, where that costs
-nothing, more than once.
+depends on the member's value. :func:`outcomes` resolves these questions into alternatives: a formula for the value,
+and what is left to ask of the rest of the container. Together the alternatives cover every value once or, where that
+costs nothing, more than once.
 """
 
 from __future__ import annotations

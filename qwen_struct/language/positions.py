@@ -1,7 +1,7 @@
 """Positions in a document: sets of threads, stepped one byte at a time.
 
-Positions are interned per :class:`.Documents`; each remembers its successors. Only where the text just read matters (a name
-that must not come twice) does the successor depend on more than the position.
+Positions are interned per :class:`.Documents`; each remembers its successors. Only where the text just read matters
+(a name that must not come twice) does the successor depend on more than the position.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Formulas about one JSON type: what is left of a formula when the type is known, and whether a value exists.
 
 :class:`Values` holds what is learnt about the formulas of one schema. Strings and numbers become terms (regular
-languages of their text), arrays and objects become the automata of :mod:`.arrays` and :mod:`.objects`. Whether some value
-satisfies a formula is decided as a least fixpoint, so that a schema whose values would have to be infinite is empty.
+languages of their text), arrays and objects become the automata of :mod:`.arrays` and :mod:`.objects`. Whether some
+value satisfies a formula is decided as a least fixpoint, so that a schema whose values would have to be infinite is
+empty.
 """
 
 from __future__ import annotations
@@ -12,8 +13,28 @@ from typing import TypeVar
 
 from ..errors import SchemaBudgetError, UnresolvableReferenceError, UnsupportedSchemaError
 from ..schema.algebra import (
-    ARRAY, FALSE, NUMBER, OBJECT, STRING, TRUE, TYPES, Algebra, And, Constant, Expr, Format, KeySet, Length, Not, One,
-    Or, Pattern, Ref, StringIn, Types, type_of,
+    ARRAY,
+    FALSE,
+    NUMBER,
+    OBJECT,
+    STRING,
+    TRUE,
+    TYPES,
+    Algebra,
+    And,
+    Constant,
+    Expr,
+    Format,
+    KeySet,
+    Length,
+    Not,
+    One,
+    Or,
+    Pattern,
+    Ref,
+    StringIn,
+    Types,
+    type_of,
 )  # fmt: skip
 from .arrays import ArrayState, array_states
 from .decide import FuelExhausted, is_empty

@@ -34,9 +34,7 @@ DRAFT6 = Dialect("draft-06", frozenset(_CORE | _TUPLES | _SIX), "$id", True, Fal
 DRAFT7 = Dialect("draft-07", frozenset(_CORE | _TUPLES | _SIX | _SEVEN), "$id", True, False, True)
 DRAFT2019 = Dialect(
     "2019-09",
-    frozenset(
-        (_CORE | _TUPLES | _SIX | _SEVEN | _2019 | {"$recursiveRef", "$recursiveAnchor"}) - {"dependencies"}
-    ),
+    frozenset((_CORE | _TUPLES | _SIX | _SEVEN | _2019 | {"$recursiveRef", "$recursiveAnchor"}) - {"dependencies"}),
     tuple_items=True,
 )
 DRAFT2020 = Dialect(

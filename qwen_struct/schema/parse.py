@@ -41,11 +41,11 @@ from .algebra import (
     Ref,
     Required,
     Types,
-    Unique,
     spelled,
 )
 from .dialects import DEFAULT, dialect_of
 from .references import References, Retrieve, Scope
+from .unevaluated import unevaluated_items, unevaluated_properties
 
 MAX_DEPTH = 200  # nested subschemas; a deeper document is refused rather than overflow Python's stack
 
@@ -85,6 +85,22 @@ class Here:
         """The formula of the subschema ``value``, found under ``path`` from here."""
         pointer = self.pointer + "".join("/" + escape(str(p)) for p in path)
         return self.parser.parse(value, self.scope, pointer, self.depth + 1)
+
+    def child(self, value: Any, *path: object) -> Here | None:
+        """The subschema ``value`` itself; None for a boolean, which holds no keywords."""
+        if not isinstance(value, dict):
+            return None
+        pointer = self.pointer + "".join("/" + escape(str(p)) for p in path)
+        return self._at(value, self.scope, pointer)
+
+    def moved(self, target: Any, scope: Scope, keyword: str) -> Here | None:
+        """The schema that a reference leads to."""
+        return self._at(target, scope, f"{self.pointer}/{keyword}") if isinstance(target, dict) else None
+
+    def _at(self, value: dict, scope: Scope, pointer: str) -> Here:
+        if self.depth > MAX_DEPTH:
+            raise UnresolvableReferenceError("the reference leads back to itself; break the circle", pointer=pointer)
+        return Here(self.parser, value, self.parser.references.enter(scope, value), pointer, self.depth + 1)
 
     def fail(self, keyword: str, message: str) -> NoReturn:
         raise InvalidSchemaError(message, pointer=f"{self.pointer}/{escape(keyword)}", keyword=keyword)
@@ -137,8 +153,13 @@ class Parser:
             raise InvalidSchemaError(f"a schema is an object or a boolean, not {_kind(schema)}", pointer=pointer)
         if depth > MAX_DEPTH:
             raise SchemaBudgetError(f"schemas nested deeper than {MAX_DEPTH} levels; use $ref", pointer=pointer)
-        here = Here(self, schema, self.references.enter(scope, schema), pointer, depth)
-        return self.algebra.all(list(self._parts(here)))
+        scope = self.references.enter(scope, schema)
+        key = (id(schema), id(scope))
+        formula = self._parsed.get(key)
+        if formula is None:
+            here = Here(self, schema, scope, pointer, depth)
+            formula = self._parsed[key] = self.algebra.all(list(self._parts(here)))
+        return formula
 
     def _parts(self, here: Here) -> Iterator[Expr]:
         dialect, result = here.scope.dialect, self.result
@@ -148,7 +169,7 @@ class Parser:
                     note = f"{dialect.name} ignores what stands beside $ref"
                     result.uses.append(Use(f"{here.pointer}/{escape(keyword)}", keyword, "annotation", note))
             result.uses.append(Use(f"{here.pointer}/$ref", "$ref", "enforced"))
-            yield _ref(here, here.schema["$ref"])
+            yield KEYWORDS["$ref"](here, here.schema["$ref"]) or TRUE
             return
         for keyword, value in here.schema.items():
             handler = KEYWORDS.get(keyword) if keyword in dialect.keywords else None
@@ -161,19 +182,29 @@ class Parser:
             if part is not None:
                 yield part
 
-    def reference(self, here: Here, ref: str, pointer: str) -> Ref:
+    def reference(self, here: Here, keyword: str, ref: str) -> Ref:
         """The node for ``ref``; its target is translated later, so that schemas may refer to themselves."""
-        target, scope = self.references.resolve(here.scope, ref, pointer)
+        pointer = f"{here.pointer}/{keyword}"
+        target, scope = self.target(here, keyword, ref)
         if not isinstance(target, dict | bool):
             raise UnresolvableReferenceError(
-                f"{ref!r} leads to {_kind(target)}, not to a schema", pointer=pointer, keyword="$ref"
+                f"{ref!r} leads to {_kind(target)}, not to a schema", pointer=pointer, keyword=keyword
             )
         self._kept_alive.append(target)  # keeps id(target) unique
         place = ref if ref.startswith("#") else f"{pointer} -> {ref}"
         node = self.algebra.ref((target if isinstance(target, bool) else id(target), id(scope)), place)
-        if node.target is None and not any(p[0] is node for p in self._pending[-1:]):
+        if node.target is None:
             self._pending.append((node, target, scope))
         return node
+
+    def target(self, here: Here, keyword: str, ref: str) -> tuple[Any, Scope]:
+        """What a reference keyword refers to, and the scope there."""
+        pointer = f"{here.pointer}/{keyword}"
+        if keyword == "$dynamicRef":
+            return self.references.resolve_dynamic(here.scope, ref, pointer)
+        if keyword == "$recursiveRef":
+            return self.references.resolve_recursive(here.scope, pointer)
+        return self.references.resolve(here.scope, ref, pointer)
 
     def finish(self) -> None:
         """Translates the targets of all references, and of those inside them."""
@@ -192,7 +223,9 @@ def escape(part: str) -> str:
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
+    if type(value) in (int, float):
+        return "a number"
     return names.get(type(value), type(value).__name__)
 
 
@@ -278,7 +311,7 @@ def _json(here: Here, keyword: str, value: Any) -> Any:
         return [_json(here, keyword, v) for v in value]
     if value is None or isinstance(value, str | int | float | Decimal):
         return value
-    here.fail(keyword, f"{keyword} holds {type(value).__name__}, which is not a JSON value")
+    return here.fail(keyword, f"{keyword} holds {type(value).__name__}, which is not a JSON value")
 
 
 def _all_of(here: Here, value: Any) -> Expr:
@@ -314,8 +347,8 @@ def _beside(partner: str) -> Callable[[Here, Any], Expr | None]:
     return lambda here, value: TRUE if here.knows(partner) else None
 
 
-def _ref(here: Here, value: Any) -> Expr:
-    return here.parser.reference(here, _string(here, "$ref", value), f"{here.pointer}/$ref")
+def _reference(keyword: str) -> Callable[[Here, Any], Expr]:
+    return lambda here, value: here.parser.reference(here, keyword, _string(here, keyword, value))
 
 
 def _pattern(here: Here, value: Any) -> Expr:
@@ -409,11 +442,13 @@ def _dependent(here: Here, keyword: str, name: str, then: Expr) -> Expr:
 
 
 def _dependent_required(here: Here, value: Any) -> Expr:
-    a = here.parser.algebra
-    return a.all(
-        _dependent(here, "dependentRequired", k, a.all([a.atom(Required, n) for n in _names(here, "dependentRequired", v)]))
-        for k, v in _mapping(here, "dependentRequired", value).items()
-    )
+    a, keyword = here.parser.algebra, "dependentRequired"
+    parts = []
+    for name, needs in _mapping(here, keyword, value).items():
+        parts.append(
+            _dependent(here, keyword, name, a.all([a.atom(Required, n) for n in _names(here, keyword, needs)]))
+        )
+    return a.all(parts)
 
 
 def _dependent_schemas(here: Here, value: Any) -> Expr:
@@ -438,8 +473,8 @@ def _dependencies(here: Here, value: Any) -> Expr:
 
 
 def _prefix_items(here: Here, value: Any) -> Expr:
-    a = here.parser.algebra
-    return a.all([a.atom(Item, i, here.sub(v, "prefixItems", i)) for i, v in enumerate(_array(here, "prefixItems", value))])
+    a, items = here.parser.algebra, _array(here, "prefixItems", value)
+    return a.all([a.atom(Item, i, here.sub(v, "prefixItems", i)) for i, v in enumerate(items)])
 
 
 def _items(here: Here, value: Any) -> Expr:
@@ -486,9 +521,9 @@ def _unsupported(keyword: str) -> Callable[[Here, Any], Expr]:
 
 
 KEYWORDS: dict[str, Callable[[Here, Any], Expr | None]] = {
-    "$ref": _ref,
-    "$dynamicRef": _unsupported("$dynamicRef"),
-    "$recursiveRef": _unsupported("$recursiveRef"),
+    "$ref": _reference("$ref"),
+    "$dynamicRef": _reference("$dynamicRef"),
+    "$recursiveRef": _reference("$recursiveRef"),
     "type": _type,
     "enum": _enum,
     "const": _const,
@@ -527,6 +562,6 @@ KEYWORDS: dict[str, Callable[[Here, Any], Expr | None]] = {
     "contains": _contains,
     "minContains": _beside("contains"),
     "maxContains": _beside("contains"),
-    "unevaluatedItems": _unsupported("unevaluatedItems"),
-    "unevaluatedProperties": _unsupported("unevaluatedProperties"),
+    "unevaluatedItems": unevaluated_items,
+    "unevaluatedProperties": unevaluated_properties,
 }

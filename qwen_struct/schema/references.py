@@ -19,17 +19,25 @@ Retrieve = Callable[[str], Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Scope:
-    """Where a subschema stands: the root of its resource, that resource's URI, and its dialect.
-
-    ``resolver`` is referencing's, once the document needs it. ``dynamic`` are the resources passed through on the
-    way here, outermost first, when the document uses dynamic references.
-    """
+class Resource:
+    """A document, or a part of one with an identifier of its own. ``resolver`` is referencing's, where it is needed."""
 
     root: Any
     uri: str
     dialect: Dialect
     resolver: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """Where a subschema stands: its resource, and the resources passed through on the way, outermost first."""
+
+    resource: Resource
+    dynamic: tuple[Resource, ...]
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.resource.dialect
 
 
 class References:
@@ -42,28 +50,35 @@ class References:
         if isinstance(schema, dict) and isinstance(schema.get(dialect.id_keyword), str):
             self._uri = schema[dialect.id_keyword].removesuffix("#")
         self._embedded = _has_inner_ids(schema)
-        self._interned: dict[tuple, Scope] = {}
-        self.start = self._scope(schema, self._uri, dialect)
-        if self._embedded:
-            self.start = self._scope(schema, self._uri, dialect, self._resolver(schema, dialect))
+        self._resources: dict[tuple, Resource] = {}
+        self._scopes: dict[tuple, Scope] = {}
+        resolver = self._resolver(schema, dialect) if self._embedded else None
+        first = self._resource(schema, self._uri, dialect, resolver)
+        self.start = self._scope(first, ())
 
-    def _scope(self, root: Any, uri: str, dialect: Dialect, resolver: Any = None) -> Scope:
-        key = (id(root), uri, dialect.name, resolver is None)
-        return self._interned.setdefault(key, Scope(root, uri, dialect, resolver))
+    def _resource(self, root: Any, uri: str, dialect: Dialect, resolver: Any) -> Resource:
+        key = (id(root), uri, dialect, resolver is None)
+        return self._resources.setdefault(key, Resource(root, uri, dialect, resolver))
+
+    def _scope(self, resource: Resource, passed: tuple[Resource, ...]) -> Scope:
+        """The scope in ``resource``. Only where a resource was first entered matters to dynamic references."""
+        dynamic = passed if resource in passed else (*passed, resource)
+        return self._scopes.setdefault((resource, dynamic), Scope(resource, dynamic))
 
     def enter(self, scope: Scope, schema: dict) -> Scope:
         """The scope inside ``schema``: a new one where it names itself with an identifier."""
-        identifier = schema.get(scope.dialect.id_keyword)
-        if schema is scope.root or not isinstance(identifier, str) or identifier.startswith("#"):
+        here = scope.resource
+        identifier = schema.get(here.dialect.id_keyword)
+        if schema is here.root or not isinstance(identifier, str) or identifier.startswith("#"):
             return scope
-        if scope.dialect.ref_hides_siblings and "$ref" in schema:
+        if here.dialect.ref_hides_siblings and "$ref" in schema:
             return scope
-        uri = urljoin(scope.uri, identifier).removesuffix("#")
-        dialect = dialect_of(schema.get("$schema")) or scope.dialect
-        resolver = scope.resolver
+        uri = urljoin(here.uri, identifier).removesuffix("#")
+        dialect = dialect_of(schema.get("$schema")) or here.dialect
+        resolver = here.resolver
         if resolver is not None:
             resolver = resolver.in_subresource(_resource(schema, dialect))
-        return self._scope(schema, uri, dialect, resolver)
+        return self._scope(self._resource(schema, uri, dialect, resolver), scope.dynamic)
 
     def resolve(self, scope: Scope, ref: str, pointer: str) -> tuple[Any, Scope]:
         """What ``ref``, standing in ``scope``, refers to, and the scope there.
@@ -71,19 +86,43 @@ class References:
         Raises:
             UnresolvableReferenceError: it leads nowhere, or to a document that was not passed.
         """
+        here = scope.resource
         if not self._embedded and (ref == "#" or ref.startswith("#/")):
-            return follow(scope.root, unquote(ref[1:]), ref, pointer), scope
-        resolver = scope.resolver or self._resolver(scope.root, scope.dialect)
+            return follow(here.root, unquote(ref[1:]), ref, pointer), scope
+        resolver = here.resolver or self._resolver(here.root, here.dialect)
         try:
             resolved = resolver.lookup(ref)
             root = resolved.resolver.lookup("#").contents
         except Exception as error:  # referencing raises several unrelated classes here
-            raise UnresolvableReferenceError(_why(ref, error, self._retrieve), pointer=pointer, keyword="$ref") from error
+            message = _why(ref, error, self._retrieve)
+            raise UnresolvableReferenceError(message, pointer=pointer, keyword="$ref") from error
         uri = getattr(resolved.resolver, "_base_uri", "")
-        dialect = scope.dialect
+        dialect = here.dialect
         if isinstance(root, dict):
             dialect = dialect_of(root.get("$schema")) or dialect
-        return resolved.contents, self._scope(root, uri, dialect, resolved.resolver)
+        resource = self._resource(root, uri, dialect, resolved.resolver)
+        return resolved.contents, self._scope(resource, scope.dynamic)
+
+    def resolve_dynamic(self, scope: Scope, ref: str, pointer: str) -> tuple[Any, Scope]:
+        """As :meth:`resolve`, for ``$dynamicRef``: a dynamic anchor is looked up from the outermost resource in."""
+        target, there = self.resolve(scope, ref, pointer)
+        anchor = unquote(ref.partition("#")[2])
+        if not (isinstance(target, dict) and anchor and target.get("$dynamicAnchor") == anchor):
+            return target, there
+        for resource in there.dynamic:
+            found = _dynamic_anchors(resource.root).get(anchor)
+            if found is not None:
+                return found, self._scope(resource, there.dynamic)
+        return target, there
+
+    def resolve_recursive(self, scope: Scope, pointer: str) -> tuple[Any, Scope]:
+        """What ``"$recursiveRef": "#"`` refers to: this resource, or the outermost that says it may be extended."""
+        root, there = scope.resource.root, scope
+        if isinstance(root, dict) and root.get("$recursiveAnchor") is True:
+            for resource in scope.dynamic:
+                if isinstance(resource.root, dict) and resource.root.get("$recursiveAnchor") is True:
+                    return resource.root, self._scope(resource, scope.dynamic)
+        return root, there
 
     def _resolver(self, root: Any, dialect: Dialect) -> Any:
         if self._registry is None:
@@ -93,7 +132,7 @@ class References:
 
             def retrieve(uri: str) -> Any:
                 if self._retrieve is None:
-                    raise referencing.exceptions.NoSuchResource(ref=uri)
+                    raise referencing.exceptions.NoSuchResource(ref=uri)  # type: ignore[call-arg]
                 contents = self._retrieve(uri)
                 found = dialect_of(contents.get("$schema")) if isinstance(contents, dict) else None
                 return _resource(contents, found or dialect)
@@ -133,6 +172,21 @@ def follow(root: Any, path: str, ref: str, pointer: str) -> Any:
                 keyword="$ref",
             )
     return here
+
+
+def _dynamic_anchors(root: Any) -> dict[str, dict]:
+    """The subschemas of one resource with a ``$dynamicAnchor``, by its name."""
+    found: dict[str, dict] = {}
+    stack = [root]
+    while stack:
+        here = stack.pop()
+        if isinstance(here, list):
+            stack += here
+        elif isinstance(here, dict) and (here is root or not isinstance(here.get("$id"), str)):
+            if isinstance(here.get("$dynamicAnchor"), str):
+                found.setdefault(here["$dynamicAnchor"], here)
+            stack += here.values()
+    return found
 
 
 def _has_inner_ids(schema: Any) -> bool:
