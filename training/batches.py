@@ -14,7 +14,7 @@ from torch import Tensor
 from qwen_struct.prompt import build_messages
 from training.copying import Exercise, make_exercise
 from training.documents import Example, make_example
-from training.variants import MAKERS, make_variant, original
+from training.variants import make_variant, sample
 
 READ_WEIGHT = 0.02  # of the loss on what is read; on the answer it is 1
 POOL = 8  # batches drawn together, so that each holds examples of one length
@@ -111,7 +111,7 @@ def draw(tokenizer: Tokenizer, rng: Random, mixture: Mixture) -> Row:
         return example_row(tokenizer, make_variant(rng))
     choice -= mixture.variants
     if choice < mixture.samples:
-        return example_row(tokenizer, original(rng.choice(sorted(MAKERS))))
+        return example_row(tokenizer, sample(rng))
     return example_row(tokenizer, make_example(rng))
 
 

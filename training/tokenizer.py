@@ -66,7 +66,10 @@ def save(tokenizer: Tokenizer, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
+        "tokenizer_class": "TokenizersBackend",
+        # For model_type qwen2, AutoTokenizer puts Qwen's own pieces in place of tokenizer.json's, unless an auto_map
+        # stands here; without trust_remote_code it then takes the class above and reads the file as it is.
+        "auto_map": {"AutoTokenizer": [None, "none.None"]},
         "model_max_length": 4096,
         "bos_token": None,
         "eos_token": "<|im_end|>",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -14,7 +15,7 @@ from typing import Any
 
 from qwen_struct.schema.inputs import load_schema
 from training import tables, values, words
-from training.documents import Example
+from training.documents import Example, nullable, object_schema
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 CLASSES = {
@@ -42,6 +43,34 @@ def original(name: str) -> Example:
     text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
     value = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return Example(schema_of(name), text, value, name, "zh" if name in CHINESE else "en")
+
+
+def asked_otherwise() -> list[Example]:
+    """Shipped documents as README and examples/ ask for them: other schemas, or instructions."""
+    invoice, contract, report, table = (original(name) for name in ("invoice", "contract", "report", "table"))
+    text, integer, number = {"type": "string"}, {"type": "integer"}, {"type": "number"}
+    keys = {"number": text, "date": {"format": "date", "type": "string"}, "total": number}
+    terms = {
+        "合同编号": {"type": "string", "pattern": "^HT-[0-9]{4}-[0-9]{4}$"},
+        "甲方": text,
+        "乙方": text,
+        "签订日期": {"type": "string", "format": "date"},
+        "合同金额": {"type": "number", "exclusiveMinimum": 0},
+        "付款方式": {"enum": ["一次性付款", "分期付款", "货到付款"]},
+    }
+    row = {"sku": text, "name": text, "stock": integer, "price": number, "supplier": nullable(text)}
+    instructions = "You are a financial analyst. Give the key indicators of the latest period."
+    return [
+        Example(object_schema(keys), invoice.text, {key: invoice.value[key] for key in keys}, "invoice", "en"),
+        Example(object_schema(terms), contract.text, {key: contract.value[key] for key in terms}, "contract", "zh"),
+        replace(report, instructions=instructions),
+        replace(table, schema={"items": object_schema(row), "type": "array"}),
+    ]
+
+
+def sample(rng: Random) -> Example:
+    """A shipped sample, now and then asked otherwise."""
+    return rng.choice([original(name) for name in sorted(MAKERS)] * 2 + asked_otherwise())
 
 
 def make_variant(rng: Random, name: str | None = None) -> Example:
