@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from random import Random
 
 import jsonschema
 import pytest
 
-from training.batches import batches
+from qwen_struct.decode.chat import encode_chat
+from qwen_struct.prompt import build_messages
+from qwen_struct.schema.inputs import load_schema
+from training.batches import batches, example_row
 from training.copying import make_exercise
 from training.documents import KINDS, Example, make_example
-from training.variants import MAKERS, make_variant, original
+from training.variants import CLASSES, FOLDER, MAKERS, make_variant, original
 
+MINI = Path(__file__).resolve().parent.parent / "qwen_struct" / "mini"
 SEEDS = range(40)
 
 
@@ -85,3 +90,26 @@ def test_batches_are_the_same_after_a_resume():
     for _ in range(6):
         (ids, weights), (ids_again, weights_again) = next(whole), next(resumed)
         assert ids.equal(ids_again) and weights.equal(weights_again)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return pytest.importorskip("transformers").AutoTokenizer.from_pretrained(MINI)
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_training_reads_the_prompt_that_the_extractor_sends(tokenizer, name):
+    asked = load_schema(f"{FOLDER}/{name}.py:{CLASSES[name]}")
+    text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
+    sent = encode_chat(tokenizer, build_messages(asked.json_schema, text, None))
+    row = example_row(tokenizer.backend_tokenizer, original(name))
+    assert row.ids[: len(sent)] == sent
+    assert min(row.weights[len(sent) :]) == 1.0 and 1.0 not in row.weights[: len(sent)]
+
+
+def test_the_tokenizer_is_lossless_on_any_text(tokenizer):
+    rng = Random(3)
+    for _ in range(300):
+        points = [rng.choice([rng.randrange(0x80), rng.randrange(0x110000)]) for _ in range(rng.randint(1, 30))]
+        text = "".join(chr(point) for point in points if not 0xD800 <= point < 0xE000)
+        assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
