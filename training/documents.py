@@ -109,7 +109,7 @@ def table(rng: Random, style: Style, taken: set[str], max_rows: int = 6) -> Bloc
     columns = rng.sample(COLUMNS, rng.randint(2, 5))
     specs = [(spec, spec.key(rng, style.key_lang, style.key_style), spec.label(rng, style.lang)) for spec in columns]
     schemas: dict[str, Schema] = {}
-    asked = []
+    asked: list[int] = []
     dash = rng.randrange(len(columns)) if rng.random() < 0.2 else -1
     for i, (spec, key, label) in enumerate(specs):
         if key not in schemas and (rng.random() < 0.8 or not asked):
@@ -215,7 +215,8 @@ def figures(rng: Random, style: Style, taken: set[str]) -> Block:
         ]
     newest_first = rng.random() < 0.7
     shown = periods if newest_first else periods[::-1]
-    block, cells, used = Block([]), [], set()
+    block, cells = Block([]), []
+    used: set[str] = set()
     for english, chinese in rng.sample(METRICS, rng.randint(3, 6)):
         spec = Field(tuple(english.split("|")), tuple(chinese.split("|")), values.amount(2000, 1), NUMBER)
         key, label = spec.key(rng, style.key_lang, style.key_style), spec.label(rng, style.lang)

@@ -18,7 +18,7 @@ def export(checkpoint: Path, folder: Path) -> int:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     model = Qwen2ForCausalLM(make_config(tokenizer))
     model.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)
     return (folder / "model.safetensors").stat().st_size
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=Path("build/mini/checkpoint.pt"))
     parser.add_argument("--folder", type=Path, default=Path("qwen_struct/mini"))
     options = parser.parse_args()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     print(f"{export(options.checkpoint, options.folder) / 1e6:.1f} MB of weights written to {options.folder}")
 
 

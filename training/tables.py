@@ -25,7 +25,7 @@ def labelled(rng: Random, lang: str, pairs: list[tuple[str, str]]) -> list[str]:
             ["colon", "colon", "colon", "aligned", "pipe", "sentence", "pairs", "bullet", "equals", "below"]
         )
     column = max((width(label) for label, _ in pairs), default=0) + rng.randint(2, 4)
-    lines = []
+    lines: list[str] = []
     for label, value in pairs:
         lines.append(
             {

@@ -69,7 +69,9 @@ def answer(model: Qwen2ForCausalLM, tokenizer: Tokenizer, example: Example, max_
     """The greedy answer, unconstrained."""
     ids = torch.tensor([tokenizer.encode(prompt_text(example)).ids])
     with torch.autocast("cpu", torch.bfloat16):
-        output = model.generate(ids, max_new_tokens=max_tokens, do_sample=False, pad_token_id=0)
+        output = model.generate(  # type: ignore[misc]
+            ids, max_new_tokens=max_tokens, do_sample=False, pad_token_id=0
+        )
     return tokenizer.decode(output[0, ids.shape[1] :].tolist(), skip_special_tokens=True)
 
 
@@ -130,7 +132,7 @@ def run(out: Path, tokenizer_path: Path, num_steps: int, batch_tokens: int, curr
         if step >= num_steps:
             break
         loss, answer_loss = weighted_loss(model, ids, weights)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         for optimizer, lr in zip(optimizers, base, strict=True):
             optimizer.param_groups[0]["lr"] = lr * learning_rate(step, num_steps)
             optimizer.step()

@@ -48,9 +48,10 @@ def original(name: str) -> Example:
 def asked_otherwise() -> list[Example]:
     """Shipped documents as README and examples/ ask for them: other schemas, or instructions."""
     invoice, contract, report, table = (original(name) for name in ("invoice", "contract", "report", "table"))
+    text: dict[str, Any]
     text, integer, number = {"type": "string"}, {"type": "integer"}, {"type": "number"}
     keys = {"number": text, "date": {"format": "date", "type": "string"}, "total": number}
-    terms = {
+    terms: dict[str, dict[str, Any]] = {
         "合同编号": {"type": "string", "pattern": "^HT-[0-9]{4}-[0-9]{4}$"},
         "甲方": text,
         "乙方": text,
