@@ -3,8 +3,8 @@
 $ python examples/own_model.py Qwen/Qwen2.5-7B-Instruct
 $ python examples/own_model.py /models/my-finetuned-qwen
 
-A checkpoint named by its hub name is downloaded on first use. Device and dtype are chosen for the machine; on a GPU the
-7B's weights take about 15 GB in bfloat16. What it prints depends on the model; with the bundled one, named by its folder:
+A checkpoint named by its hub name is downloaded on first use. Device and dtype are chosen for the machine; the weights
+of the 7B take about 15 GB in bfloat16. What it prints depends on the model; with the bundled one, named by its folder:
 
 $ python examples/own_model.py qwen_struct/mini
 陈思远 数据工程师 ['浙江大学 本科', '同济大学 硕士'] ['Python', 'Spark', 'SQL', '数据建模']
