@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..schema.algebra import FALSE, TRUE, And, Contains, Expr, Holds, Item, Items, NumItems, Or
-from .outcomes import outcomes, rebuild
+from ..schema.algebra import FALSE, TRUE, And, Contains, Expr, Item, Items, NumItems, Or
+from .outcomes import holds, outcomes, rebuild
 
 if TYPE_CHECKING:
     from .values import Values
@@ -72,11 +72,11 @@ class ArrayState:
         a = self.values.algebra
         match atom:
             case Item():
-                return _holds(self.values, atom.value) if atom.index == 0 else a.atom(Item, atom.index - 1, atom.value)
+                return holds(self.values, atom.value) if atom.index == 0 else a.atom(Item, atom.index - 1, atom.value)
             case Items():
                 if atom.start > 0:
                     return a.atom(Items, atom.start - 1, atom.value)
-                return a.all([_holds(self.values, atom.value), atom])
+                return a.all([holds(self.values, atom.value), atom])
             case NumItems():
                 high = None if atom.high is None else atom.high - 1
                 return FALSE if high is not None and high < 0 else a.atom(NumItems, max(atom.low - 1, 0), high)
@@ -88,7 +88,7 @@ class ArrayState:
         a = self.values.algebra
         if atom.start > 0:
             return a.atom(Contains, atom.start - 1, atom.value, atom.low, atom.high)
-        found = _holds(self.values, atom.value)
+        found = holds(self.values, atom.value)
         if atom.high is None:  # more of them do no harm, so that the two cases may overlap
             counted = TRUE if atom.low <= 1 else a.atom(Contains, 0, atom.value, atom.low - 1, None)
             return a.any([a.all([found, counted]), a.all([a.negate(found), atom])])
@@ -100,10 +100,6 @@ def _about(parts: tuple[Expr, ...], index: int) -> list[Expr]:
     return [
         p.key[2] for p in parts if (type(p) is Item and p.index == index) or (type(p) is Items and p.start <= index)
     ]
-
-
-def _holds(values: Values, value: Expr) -> Expr:
-    return value if value is TRUE or value is FALSE else values.algebra.atom(Holds, value)
 
 
 def _at_end(atom: Expr) -> Expr:

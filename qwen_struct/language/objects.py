@@ -19,7 +19,6 @@ from ..schema.algebra import (
     TRUE,
     And,
     Expr,
-    Holds,
     KeySet,
     Not,
     NumProperties,
@@ -32,7 +31,7 @@ from ..schema.algebra import (
 )  # fmt: skip
 from .decide import is_infinite, shortest, words
 from .ecma import parse_pattern
-from .outcomes import outcomes, rebuild
+from .outcomes import holds, outcomes, rebuild
 from .terms import ANY, Term, accepts, complement, intersect, literals
 
 if TYPE_CHECKING:
@@ -249,7 +248,7 @@ class ObjectState:
         for i in self.pending:  # SomeProperty: either this member is the one, or it is still to come
             wanted_keys, wanted = self.spec.some[i]
             if contains(wanted_keys):
-                asked.append(a.any([_holds(self.values, wanted), a.atom(_Pending, i)]))
+                asked.append(a.any([holds(self.values, wanted), a.atom(_Pending, i)]))
             else:
                 asked.append(a.atom(_Pending, i))
         for condition, left in outcomes(self.values, a.all(asked), value):
@@ -431,10 +430,6 @@ def _key_sets(formula: Expr) -> Iterator[KeySet]:
             yield from _key_sets(formula.part)
 
 
-def _holds(values: Values, value: Expr) -> Expr:
-    return value if value is TRUE or value is FALSE else values.algebra.atom(Holds, value)
-
-
 def _after_member(
     values: Values, name: str | None, contains: Callable[[KeySet], bool], skipped: Callable[[str], bool]
 ) -> Callable[[Expr], Expr]:
@@ -445,16 +440,16 @@ def _after_member(
         match atom:
             case Property():
                 if atom.name == name:
-                    return _holds(values, atom.value)
+                    return holds(values, atom.value)
                 return TRUE if skipped(atom.name) else atom
             case Required():
                 if atom.name == name:
                     return TRUE
                 return FALSE if skipped(atom.name) else atom
             case Properties() if contains(atom.names):
-                return a.all([_holds(values, atom.value), atom])
+                return a.all([holds(values, atom.value), atom])
             case SomeProperty() if contains(atom.names):
-                return a.any([_holds(values, atom.value), atom])
+                return a.any([holds(values, atom.value), atom])
             case NumProperties():
                 high = None if atom.high is None else atom.high - 1
                 return FALSE if high is not None and high < 0 else a.atom(NumProperties, max(atom.low - 1, 0), high)

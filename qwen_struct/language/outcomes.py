@@ -36,6 +36,11 @@ def rebuild(values: Values, formula: Expr, leaf: Callable[[Expr], Expr]) -> Expr
     return formula if formula is TRUE or formula is FALSE else leaf(formula)
 
 
+def holds(values: Values, value: Expr) -> Expr:
+    """The question whether the member or item now being read satisfies ``value``."""
+    return value if value is TRUE or value is FALSE else values.algebra.atom(Holds, value)
+
+
 def outcomes(values: Values, formula: Expr, given: Expr = TRUE) -> list[Outcome]:
     """The alternatives of ``formula``, a container's after one member whose value satisfies ``given`` at least.
 
