@@ -6,20 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from test_schemas import NAMES as SAMPLES
 
 from qwen_struct import Extractor
 
 ROOT = Path(__file__).resolve().parent.parent
 MINI = ROOT / "qwen_struct" / "mini"
-SAMPLES = {
-    "invoice": "Invoice",
-    "table": "Table",
-    "report": "Indicators",
-    "api_payload": "CreateTicket",
-    "fapiao": "Fapiao",
-    "contract": "Contract",
-    "resume": "Resume",
-}
 
 
 @pytest.fixture(scope="module")
