@@ -22,7 +22,10 @@ from qwen_struct.language.values import Values
 from qwen_struct.schema.parse import parse_schema
 
 SCALARS: list[Any] = [None, True, False, 0, 1, -1, 2.5, 10, "", "a", "ab", "b", "日本"]
-ARRAYS: list[Any] = [[], [1], ["a"], [1, "a"], [1, 1], ["a", "b", 0], [[]], [{}], [None, True]]
+ARRAYS: list[Any] = [
+    [], [1], ["a"], [1, "a"], [1, 1], ["a", "b", 0], [[]], [{}], [None, True], ["a", "a"], [1, True, 1], [[1, 1]],
+    [{"a": 1, "b": 1}, {"b": 1, "a": 1}],
+]  # fmt: skip
 OBJECTS: list[Any] = [
     {}, {"a": 1}, {"a": "a"}, {"b": 1}, {"a": 1, "b": 1}, {"a": "b", "b": []}, {"a": 1, "c": 0}, {"ab": 2.5},
     {"c": None},
@@ -102,6 +105,8 @@ class RandomSchema:
                 {"prefixItems": [self.schema(depth)], "items": self.schema(depth)},
                 {"minItems": self.rng.randint(1, 2)},
                 {"maxItems": self.rng.randint(0, 2)},
+                {"uniqueItems": True},
+                {"uniqueItems": True, "minItems": 2},
             ]
         )
 

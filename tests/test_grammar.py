@@ -39,7 +39,6 @@ def vocabulary() -> Vocabulary:
         ({"pattern": "("}, InvalidSchemaError, "/pattern", "pattern"),
         ({"items": {"pattern": r"(a)\1"}}, UnsupportedSchemaError, "/items/pattern", "pattern"),
         ({"patternProperties": {"(a": {}}}, InvalidSchemaError, "/patternProperties/(a", "patternProperties"),
-        ({"$defs": {}, "items": {"uniqueItems": True}}, UnsupportedSchemaError, "/items/uniqueItems", "uniqueItems"),
         ({"$schema": "https://example.com/mine"}, UnsupportedSchemaError, "/$schema", "$schema"),
         ({"items": {"$ref": "#/$defs/no"}}, UnresolvableReferenceError, "/items/$ref", "$ref"),
         ({"$ref": "https://example.com/other.json"}, UnresolvableReferenceError, "/$ref", "$ref"),

@@ -64,6 +64,12 @@ SCHEMAS: list[Any] = [
     {"not": {"type": ["string", "object", "array"]}},
     {"enum": [{"a": 1, "b": [1, "x"]}, [None, True], "a\"b\\c\n", "日本", 1.5, {}]},
     {"type": "object", "propertyNames": {"pattern": "^[ab]{1,2}$"}, "maxProperties": 3},
+    {"type": "array", "uniqueItems": True, "items": {"type": ["string", "number", "null"]}},
+    {"type": "array", "uniqueItems": True, "items": {"enum": ["a", "ab", 1, None, [1], {"a": 1}]}, "minItems": 2},
+    {"type": "array", "uniqueItems": True, "items": {"type": "integer", "minimum": 0, "maximum": 12}, "minItems": 3},
+    {"type": "array", "uniqueItems": True, "items": {"type": "array", "items": {"type": "boolean"}, "maxItems": 2}},
+    {"type": "array", "items": {"type": "object", "additionalProperties": {"type": "null"}}, "uniqueItems": True},
+    {"type": "array", "not": {"uniqueItems": True}, "items": {"type": ["string", "boolean"]}},
 ]  # fmt: skip
 
 

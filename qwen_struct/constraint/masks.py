@@ -17,7 +17,7 @@ from ..language.documents import Continuation, Name, Thread
 from ..language.lexemes import END, QUOTE, Lexeme, Literal, Number, Text
 from ..language.positions import Position
 from ..language.terms import ANY, ANY_CHAR, Repeat
-from .bitmask import Bitmask, row_of
+from .bitmask import Bitmask, allowed_tokens, row_of
 from .trie import TrieNode, merged
 
 if TYPE_CHECKING:
@@ -47,11 +47,17 @@ class Mask(NamedTuple):
 
 
 class _Found:
-    """What a walk collects. ``after_name``: the walk has closed a name whose text the position does not know."""
+    """What a walk collects.
 
-    __slots__ = ("after_name", "rows", "seen", "tokens", "unsettled")
+    ``after_name``: the walk has closed a name whose text the position does not know; past a comma, another name may
+    follow, which must not repeat it. ``after_item``: the same of an item that must differ from those to come: 1 up to
+    the end of the separator after it, 2 from there on, or at once where few items are left to choose from.
+    """
+
+    __slots__ = ("after_item", "after_name", "rows", "seen", "tokens", "unsettled")
 
     def __init__(self) -> None:
+        self.after_item = 0
         self.rows: dict[int, Bitmask] = {}
         self.tokens: set[int] = set()
         self.unsettled: set[int] = set()
@@ -116,7 +122,7 @@ class MaskBuilder:
             self._add(child.tokens, found)
             node = child
         if node.children:
-            self._collect(after.open(), node, found)
+            self._follow(after, node, found)
 
     def _name(self, lexeme: Lexeme, after: Continuation, node: TrieNode, found: _Found) -> None:
         for byte, child in node.children.items():
@@ -133,19 +139,32 @@ class MaskBuilder:
     def _lexeme(self, lexeme: Lexeme, after: Continuation, node: TrieNode, found: _Found) -> None:
         content = self.content(lexeme, node)
         if content.row is not None:
-            found.rows[id(content.row)] = content.row
+            if found.after_name or found.after_item:
+                self._add(allowed_tokens(content.row), found)
+            else:
+                found.rows[id(content.row)] = content.row
         self._add(content.tokens, found)
         if content.exits is not None and content.exits.children:
-            if after.captures is None or found.after_name:
-                self._collect(after.open(), content.exits, found)
-            else:
+            self._follow(after, content.exits, found)
+
+    def _follow(self, after: Continuation, node: TrieNode, found: _Found) -> None:
+        """Goes on where a lexeme has ended."""
+        before = found.after_name, found.after_item
+        if found.after_item:
+            found.after_item = 2
+        elif after.captures is not None:
+            if after.plenty is None:
                 found.after_name = True
-                self._collect(after.open(), content.exits, found)
-                found.after_name = False
+            else:
+                found.after_item = 1 if after.plenty() else 2
+        self._collect(after.open(), node, found)
+        found.after_name, found.after_item = before
 
     def _add(self, tokens: Iterable[int], found: _Found) -> None:
         found.tokens.update(tokens)
-        if found.after_name:  # past a comma, another name may follow, which must not repeat the one just read
+        if found.after_item == 2:
+            found.unsettled.update(tokens)
+        elif found.after_name:
             texts = self._vocabulary.tokens
             found.unsettled.update(t for t in tokens if b"," in (texts[t] or b""))
 

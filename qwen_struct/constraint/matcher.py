@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..language.positions import Position, name_before
+from ..language.positions import Position
 from .bitmask import Bitmask
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ class Matcher:
             return None
         position, asked, num_read = self._position, False, 0
 
-        def name() -> str:
-            return name_before(self._text + text[: num_read + 1], len(self._text) + num_read)
+        def read() -> bytearray:
+            return self._text + text[: num_read + 1]
 
-        for num_read, byte in enumerate(text):  # noqa: B007 (name() reads it)
-            following, asked_here = position.step(byte, name)
+        for num_read, byte in enumerate(text):  # noqa: B007 (read() uses it)
+            following, asked_here = position.step(byte, read)
             if following is None:
                 return None
             position, asked = following, asked or asked_here

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..schema.algebra import FALSE, TRUE, And, Contains, Expr, Item, Items, NumItems, Or
+from ..schema.algebra import FALSE, TRUE, And, Contains, Expr, Item, Items, NumItems, Or, Unique
 from .outcomes import holds, outcomes, rebuild
+from .unique import enough_values, find_unique, requires_difference, seen_before, viable_values, with_seen
+from .witnesses import few
 
 if TYPE_CHECKING:
     from .values import Values
@@ -42,16 +44,29 @@ class ArrayState:
     def _plain(self) -> bool | None:
         """The answer for a conjunction of positions and bounds, without counting the items up; None for others."""
         parts = self.formula.parts if type(self.formula) is And else (self.formula,)
-        if any(type(p) not in (Item, Items, NumItems) for p in parts):
+        if any(type(p) not in (Item, Items, NumItems, Unique) for p in parts):
             return None
         low = max([p.low for p in parts if type(p) is NumItems], default=0)
         high = min([p.high for p in parts if type(p) is NumItems and p.high is not None], default=low)
         if high < low:
             return False
-        places = [p.key[1] for p in parts if type(p) is not NumItems]
+        places = [p.key[1] for p in parts if type(p) in (Item, Items)]
         alike_from = 1 + max(places, default=0)
-        items = (self.values.algebra.all(_about(parts, i)) for i in range(min(low, alike_from)))
-        return all(self.values.inhabited(item) for item in items)
+        items = [self.values.algebra.all(_about(parts, i)) for i in range(min(low, alike_from))]
+        if not all(self.values.inhabited(item) for item in items):
+            return False
+        unique = find_unique(self.formula)
+        return unique is None or low == 0 or self._can_differ(unique, items, low)
+
+    def _can_differ(self, unique: Unique, items: list[Expr], number: int) -> bool:
+        """Whether ``number`` items can differ; those after the last of ``items`` are asked the same as it."""
+        a = self.values.algebra
+        fresh = a.negate(seen_before(a, unique))
+        last = a.all([items[-1], fresh])
+        if few(self.values, last, number - 1) is None:
+            number = len(items)  # there are enough for all of them alike
+        places = [a.all([item, fresh]) for item in items]
+        return enough_values(self.values, places + [last] * (number - len(items)))
 
     def next_items(self) -> list[tuple[Expr, ArrayState]]:
         """What an item here must satisfy, and the state after it: one pair for each alternative."""
@@ -65,8 +80,21 @@ class ArrayState:
     def _alternatives(self) -> Iterator[tuple[Expr, ArrayState]]:
         for value, rest in outcomes(self.values, rebuild(self.values, self.formula, self._after_item)):
             state = array_state(self.values, rest)
-            if state.inhabited():
+            if state.remembers:
+                value = viable_values(state, value)
+                if self.values.inhabited(value):
+                    yield value, state
+            elif state.inhabited():
                 yield value, state
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what may come depends on the values of the items read, see :meth:`with_seen`."""
+        return find_unique(self.formula) is not None
+
+    def with_seen(self, item: str) -> ArrayState:
+        """The state once the value of the item before it is known, by its canonical text."""
+        return array_state(self.values, with_seen(self.values, self.formula, item)) if self.remembers else self
 
     def _after_item(self, atom: Expr) -> Expr:
         a = self.values.algebra
@@ -82,6 +110,8 @@ class ArrayState:
                 return FALSE if high is not None and high < 0 else a.atom(NumItems, max(atom.low - 1, 0), high)
             case Contains():
                 return self._after_contained(atom)
+            case Unique():
+                return a.all([holds(self.values, a.negate(seen_before(a, atom))), atom])
         return atom
 
     def _after_contained(self, atom: Contains) -> Expr:
@@ -94,6 +124,12 @@ class ArrayState:
             return a.any([a.all([found, counted]), a.all([a.negate(found), atom])])
         counted = FALSE if atom.high == 0 else a.atom(Contains, 0, atom.value, max(atom.low - 1, 0), atom.high - 1)
         return a.any([a.all([found, counted]), a.all([a.negate(found), atom])])
+
+    def plenty(self) -> bool:
+        """Whether another item can come whatever the one before it is; False where that is not plain to see."""
+        if not self.closable() or not requires_difference(self.formula):
+            return False
+        return any(after.closable() and few(self.values, value, 1) is None for value, after in self.next_items())
 
 
 def _about(parts: tuple[Expr, ...], index: int) -> list[Expr]:

@@ -17,7 +17,9 @@ from ..schema.algebra import ARRAY, FALSE_, NULL, NUMBER, OBJECT, STRING, TRUE_,
 from .arrays import ArrayState
 from .lexemes import END, QUOTE, Lexeme, Literal, literal, number, text
 from .objects import ObjectState
+from .texts import name_before, value_before
 from .values import Values
+from .witnesses import canonical, read
 
 _WORDS = ((NULL, literal(b"null")), (FALSE_, literal(b"false")), (TRUE_, literal(b"true")))
 
@@ -31,14 +33,23 @@ class Whitespace(Enum):
 
 
 class Continuation:
-    """What comes after a lexeme. ``open`` gives the threads there; built by :class:`Documents` only."""
+    """What comes after a lexeme. ``open`` gives the threads there; built by :class:`Documents` only.
 
-    __slots__ = ("_open", "_threads", "captures")
+    ``captures`` is set where what comes depends on the name or item just read; ``open`` then gives what may come after
+    one of them at least. ``plenty`` tells names (None) from items: whether a next item is left whatever was read.
+    """
 
-    def __init__(self, open_: Callable[[], Iterable[Thread]], captures: Capture | None = None) -> None:
+    __slots__ = ("_open", "_threads", "captures", "plenty")
+
+    def __init__(
+        self,
+        open_: Callable[[], Iterable[Thread]],
+        captures: Capture | None = None,
+        plenty: Callable[[], bool] | None = None,
+    ) -> None:
         self._open = open_
         self._threads: tuple[Thread, ...] | None = None
-        self.captures = captures  # set where what comes depends on the text just read
+        self.captures, self.plenty = captures, plenty
 
     def open(self) -> tuple[Thread, ...]:
         """The threads at this point."""
@@ -48,8 +59,8 @@ class Continuation:
         return threads
 
 
-#: The continuation once the name just read is known: an undeclared name must not come twice.
-Capture = Callable[[str], Continuation]
+#: The continuation for the text read so far, which ends with a name or value that must not come again.
+Capture = Callable[[bytes | bytearray], Continuation]
 Thread = tuple[Lexeme, "Continuation"]
 
 
@@ -121,11 +132,15 @@ class Documents:
     # Continuations, each under the key that makes it one object. ------------------------------------------------
 
     def _cont(
-        self, key: Hashable, open_: Callable[[], Iterable[Thread]], captures: Capture | None = None
+        self,
+        key: Hashable,
+        open_: Callable[[], Iterable[Thread]],
+        captures: Capture | None = None,
+        plenty: Callable[[], bool] | None = None,
     ) -> Continuation:
         found = self._interned.get(key)
         if found is None:
-            found = self._interned.setdefault(key, Continuation(open_, captures))
+            found = self._interned.setdefault(key, Continuation(open_, captures, plenty))
         return found
 
     def merge(self, continuations: Iterable[Continuation]) -> Continuation:
@@ -134,14 +149,18 @@ class Documents:
         if len(parts) == 1:
             return next(iter(parts))
         key = ("any", frozenset(parts))
-        return self._cont(key, lambda: self.joined(t for c in parts for t in c.open()), self._merged_capture(parts))
-
-    def _merged_capture(self, parts: Iterable[Continuation]) -> Capture | None:
+        open_ = lambda: self.joined(t for c in parts for t in c.open())  # noqa: E731
         capturing = [c for c in parts if c.captures is not None]
         if not capturing:
-            return None
+            return self._cont(key, open_)
         plain = [c for c in parts if c.captures is None]
-        return lambda name: self.merge([*plain, *(c.captures(name) for c in capturing if c.captures)])
+        counts = [c.plenty for c in capturing if c.plenty is not None]
+        return self._cont(
+            key,
+            open_,
+            lambda text: self.merge([*plain, *(c.captures(text) for c in capturing if c.captures)]),
+            (lambda: all(plenty() for plenty in counts)) if counts else None,
+        )
 
     def joined(self, threads: Iterable[Thread]) -> list[Thread]:
         """``threads`` with those at the same lexeme made one."""
@@ -188,13 +207,23 @@ class Documents:
         if state.closable():
             yield self._closing(b"]", depth, first), after
         separator = self._separator(depth, first)
-        following = [self._value(v, self._items(s, after, depth), depth) for v, s in state.next_items()]
+        following = [self._value(v, self._after_item(s, after, depth), depth) for v, s in state.next_items()]
         if following:
             item = self.merge(following)
             if separator:
                 yield literal(separator), item
             else:
                 yield from item.open()
+
+    def _after_item(self, state: ArrayState, after: Continuation, depth: int) -> Continuation:
+        if not state.remembers:
+            return self._items(state, after, depth)
+
+        def known(text: bytes | bytearray) -> Continuation:
+            return self._items(state.with_seen(canonical(read(value_before(text)))), after, depth)
+
+        key = ("after item", state, after)
+        return self._cont(key, lambda: self._items(state, after, depth).open(), known, state.plenty)
 
     # Objects. ---------------------------------------------------------------------------------------------------
 
@@ -237,7 +266,7 @@ class Documents:
         key = ("undeclared", state, c, name, after)
         captures = None
         if name is None:
-            captures = lambda name: self._undeclared_member(state, c, name, after, depth)  # noqa: E731
+            captures = lambda text: self._undeclared_member(state, c, name_before(text), after, depth)  # noqa: E731
         return self._cont(key, lambda: self._open_member(state.undeclared_next(c, name), after, depth), captures)
 
     def _open_member(self, alternatives: list, after: Continuation, depth: int) -> Iterable[Thread]:

@@ -1,14 +1,14 @@
 """Positions in a document: sets of threads, stepped one byte at a time.
 
 Positions are interned per :class:`.Documents`; each remembers its successors. Only where the text just read matters
-(a name that must not come twice) does the successor depend on more than the position.
+(a name or an item that must not come twice) does the successor depend on more than the position.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .documents import Documents, Thread
+from .documents import Continuation, Documents, Thread
 from .lexemes import END, QUOTE, Literal, literal
 
 
@@ -24,10 +24,10 @@ class Position:
         self.successors: dict[int, Position] = {}  # by token id, kept by the matcher
         self._next: dict[int, Position | None] = {}
 
-    def step(self, byte: int, name: Callable[[], str]) -> tuple[Position | None, bool]:
-        """The position after ``byte``, None if no document goes on with it; and whether ``name`` was asked.
+    def step(self, byte: int, read: Callable[[], bytes | bytearray]) -> tuple[Position | None, bool]:
+        """The position after ``byte``, None if no document goes on with it; and whether ``read`` was asked.
 
-        ``name`` gives the member name that this byte, a quote, closes.
+        ``read`` gives the text up to ``byte`` and with it, wanted where a name or value ends that must not come again.
         """
         try:
             return self._next[byte], False
@@ -36,19 +36,26 @@ class Position:
         found: list[Thread] = []
         asked = False
         for lexeme, after in self.threads:
+            ended: Continuation | None = None
             if type(lexeme) is Literal:
                 if lexeme.text[0] == byte:
                     rest = lexeme.text[1:]
-                    found += [(literal(rest), after)] if rest else after.open()
+                    if rest:
+                        found.append((literal(rest), after))
+                    else:
+                        ended = after
             elif byte == QUOTE and lexeme.quote:
-                closed = lexeme.closed(after)
-                if closed.captures is not None:
-                    closed, asked = closed.captures(name()), True
-                found += closed.open()
+                ended = lexeme.closed(after)
             else:
                 moved = lexeme.moves.get(byte)
                 if moved is not None:
                     found.append((moved, after))
+                    if moved.nullable and after.captures is not None:
+                        ended = after
+            if ended is not None:
+                if ended.captures is not None:
+                    ended, asked = ended.captures(read()), True
+                found += ended.open()
         position = self.walker.position(found) if found else None
         if not asked:
             self._next[byte] = position
@@ -66,8 +73,8 @@ class Walker:
     def position(self, threads: Iterable[Thread]) -> Position:
         """The one position for ``threads`` and, where a number may end, for what comes after it."""
         reached = list(threads)
-        if any(lexeme.nullable and lexeme is not END for lexeme, _ in reached):
-            reached += [t for lexeme, after in reached if lexeme.nullable and lexeme is not END for t in after.open()]
+        ended = [after for lexeme, after in reached if lexeme.nullable and lexeme is not END and after.captures is None]
+        reached += [thread for after in ended for thread in after.open()]
         if len(reached) > 1:
             reached = self.documents.joined(reached)
         key = frozenset(reached)
@@ -82,20 +89,5 @@ class Walker:
         for i, byte in enumerate(text):
             if position is None:
                 return None
-            position, _ = position.step(byte, lambda i=i: name_before(text, i))  # type: ignore[misc]
+            position, _ = position.step(byte, lambda i=i: text[: i + 1])  # type: ignore[misc]
         return position
-
-
-def name_before(text: bytes | bytearray, quote: int) -> str:
-    """The string that the quote at index ``quote`` of a canonical JSON text closes."""
-    import json
-
-    start = quote - 1
-    while True:
-        start = text.rindex(b'"', 0, start + 1)
-        backslashes = 0
-        while text[start - 1 - backslashes] == 0x5C and backslashes < start:
-            backslashes += 1
-        if backslashes % 2 == 0:
-            return json.loads(bytes(text[start : quote + 1]))
-        start -= 1

@@ -196,9 +196,10 @@ class Contains(Expr):
 
 
 class Unique(Expr):
-    """No two items are equal."""
+    """No two of the items to come are equal, and none equals one of ``seen``, canonical texts of values."""
 
     __slots__ = ()
+    seen: frozenset[str] = _field(1)  # type: ignore[assignment]
 
 
 # Objects. -----------------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ from .algebra import (
     Ref,
     Required,
     Types,
+    Unique,
     spelled,
 )
 from .dialects import DEFAULT, dialect_of
@@ -504,20 +505,7 @@ def _contains(here: Here, value: Any) -> Expr:
 def _unique_items(here: Here, value: Any) -> Expr:
     if not isinstance(value, bool):
         here.fail("uniqueItems", f"uniqueItems must be a boolean, not {_kind(value)}")
-    if value:
-        _unsupported("uniqueItems")(here, value)
-    return TRUE
-
-
-def _unsupported(keyword: str) -> Callable[[Here, Any], Expr]:
-    def handle(here: Here, value: Any) -> NoReturn:
-        raise UnsupportedSchemaError(
-            f"{keyword} cannot be enforced yet; remove it or check it after decoding",
-            pointer=f"{here.pointer}/{escape(keyword)}",
-            keyword=keyword,
-        )
-
-    return handle
+    return here.parser.algebra.atom(Unique, frozenset()) if value else TRUE
 
 
 KEYWORDS: dict[str, Callable[[Here, Any], Expr | None]] = {
