@@ -7,7 +7,7 @@ few are left to choose from.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MAX_SIZE = 1 << 12  # members and items of a listed value; larger ones mean that the search gets nowhere
 _MAX_STEPS = 50_000
+_OPEN = object()
 _WORDS: tuple[tuple[int, Any], ...] = ((NULL, None), (FALSE_, False), (TRUE_, True))
 _ONE_SPELLING = r"^(0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]*[1-9])$"  # of each number without an exponent
 
@@ -52,10 +53,20 @@ def few(values: Values, formula: Expr, limit: int) -> list[Any] | None:
 
     Raises: SchemaBudgetError when that cannot be told within a bounded search.
     """
+    if limit == 0:
+        return None if values.inhabited(formula) else []
+    values = _in_order(values)
     key = ("few", limit)
-    if key in formula.memo:
-        return formula.memo[key]
-    found, firm = values.firmly(lambda: _few(values, formula, limit))
+    known = formula.memo.get(key, formula)
+    if known is _OPEN:  # a value holds another that satisfies the same: there is no end of them
+        return None
+    if known is not formula:
+        return known
+    formula.memo[key] = _OPEN
+    try:
+        found, firm = values.firmly(lambda: _few(values, formula, limit))
+    finally:
+        del formula.memo[key]
     if firm:
         formula.memo[key] = found
     return found
@@ -65,11 +76,21 @@ def some(values: Values, formula: Expr) -> Any:
     """A value that satisfies ``formula``, of which there is one."""
     size = 2
     while size <= _MAX_SIZE:
-        lister = _Lister(values, limit=None)
+        lister = _Lister(_in_order(values), limit=None)
         for value in lister.values_of(formula, size):
             return value
         size *= 4
     raise SchemaBudgetError("no example of an item was found; simplify the items' schema")
+
+
+def _in_order(values: Values) -> Values:
+    """The same with members in the schema's order, in which each value comes once."""
+    if not values.any_order:
+        return values
+    found = values.interned.get(_in_order)
+    if found is None:
+        found = values.interned.setdefault(_in_order, type(values)(values.algebra))
+    return found  # type: ignore[return-value]
 
 
 def _few(values: Values, formula: Expr, limit: int) -> list[Any] | None:
@@ -155,14 +176,24 @@ class _Lister:
         if not self.values.empty(term):
             yield from map(Decimal, self._listed(term))
 
+    def _parts(self, formula: Expr, size: int) -> Iterable[Any]:
+        """The values of an item or member."""
+        if self.limit is None:
+            return self.values_of(formula, size)
+        found = few(self.values, formula, self.limit)
+        if found is None:
+            raise _Many
+        return found
+
     def _arrays(self, state: ArrayState, items: list, size: int) -> Iterator[list]:
         if state.closable():
             yield list(items)
-        for value, after in state.next_items():
-            if size <= 0:
-                self.cut = True
-                return
-            for item in self.values_of(value, size):
+        following = [(self._parts(value, size), after) for value, after in state.next_items()]
+        if following and size <= 0:
+            self.cut = True
+            return
+        for found, after in following:
+            for item in found:
                 yield from self._arrays(after.with_seen(canonical(item)), [*items, item], size - _size(item))
 
     def _objects(self, state: ObjectState, members: dict, size: int) -> Iterator[dict]:
@@ -171,13 +202,13 @@ class _Lister:
         following = [(state.spec.names[i], state.declared(i)) for i in state.candidates()]
         for c, term in state.undeclared():
             following += [(name, state.undeclared_next(c, name)) for name in self._listed(term)]
-        for name, alternatives in following:
-            for value, after in alternatives:
-                if size <= 0:
-                    self.cut = True
-                    return
-                for member in self.values_of(value, size):
-                    yield from self._objects(after, {**members, name: member}, size - _size(member))
+        listed = [(n, self._parts(value, size), after) for n, pairs in following for value, after in pairs]
+        if listed and size <= 0:
+            self.cut = True
+            return
+        for name, found, after in listed:
+            for member in found:
+                yield from self._objects(after, {**members, name: member}, size - _size(member))
 
 
 def _size(value: Any) -> int:
