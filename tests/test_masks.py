@@ -73,7 +73,7 @@ SCHEMAS: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("style", ["spaced", "compact", "indented"])
+@pytest.mark.parametrize("style", ["spaced", "compact", "indented", "flexible"])
 @pytest.mark.parametrize("number", range(len(SCHEMAS)))
 def test_every_mask_is_what_trying_all_tokens_gives(number: int, style: str) -> None:
     rng = Random(f"{number} {style}")

@@ -12,11 +12,15 @@ import json
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable
 from enum import Enum
+from functools import cache
 
 from ..schema.algebra import ARRAY, FALSE_, NULL, NUMBER, OBJECT, STRING, TRUE_, Expr
 from .arrays import ArrayState
+from .charset import CharSet
 from .lexemes import END, QUOTE, Lexeme, Literal, literal, number, text
 from .objects import ObjectState
+from .terms import EPSILON, Term, chars, concat, repeat, union
+from .terms import literal as fixed
 from .texts import name_before, value_before
 from .values import Values
 from .witnesses import canonical, read
@@ -25,11 +29,16 @@ _WORDS = ((NULL, literal(b"null")), (FALSE_, literal(b"false")), (TRUE_, literal
 
 
 class Whitespace(Enum):
-    """Where blanks stand: nowhere, as ``json.dumps`` writes by default, or as with ``indent=2``."""
+    """Where blanks stand: nowhere, as ``json.dumps`` writes by default, or as with ``indent=2``.
+
+    FLEXIBLE leaves it to the model within bounds: at each place where JSON allows blanks one space or, but for the
+    place before a colon, one line break and up to four blanks for each array and object that is open there.
+    """
 
     COMPACT = "compact"
     SPACED = "spaced"
     INDENTED = "indented"
+    FLEXIBLE = "flexible"
 
 
 class Continuation:
@@ -123,7 +132,7 @@ class Documents:
         self._interned: dict[Hashable, Continuation] = {}
         self._names: dict[int, NameNode] = {}
         self._name_states: dict[Hashable, Name] = {}
-        spaced = whitespace is not Whitespace.COMPACT
+        spaced = whitespace in (Whitespace.SPACED, Whitespace.INDENTED)
         self._colon = b": " if spaced else b":"
         self._comma = b"," if whitespace is not Whitespace.SPACED else b", "
         self.done = Continuation(lambda: [(END, self.done)])
@@ -188,6 +197,12 @@ class Documents:
         for object_ in values.object_states(values.restrict(formula, OBJECT)):
             yield literal(b"{"), self._members(object_, after, depth + 1, first=True)
 
+    def _gap(self, after: Continuation, depth: int) -> Continuation:
+        """``after``, and blanks before it where the style leaves them open; ``depth`` 0: no line break."""
+        if self.style is not Whitespace.FLEXIBLE:
+            return after
+        return self._cont(("gap", after, depth), lambda: [(number(_blanks(depth)), after), *after.open()])
+
     def _separator(self, depth: int, first: bool) -> bytes:
         comma = b"" if first else self._comma
         return comma + b"\n" + b"  " * depth if self.style is Whitespace.INDENTED else comma
@@ -201,7 +216,7 @@ class Documents:
 
     def _items(self, state: ArrayState, after: Continuation, depth: int, first: bool = False) -> Continuation:
         key = ("items", state, after, first)
-        return self._cont(key, lambda: self.joined(self._open_items(state, after, depth, first)))
+        return self._gap(self._cont(key, lambda: self.joined(self._open_items(state, after, depth, first))), depth)
 
     def _open_items(self, state: ArrayState, after: Continuation, depth: int, first: bool) -> Iterable[Thread]:
         if state.closable():
@@ -211,7 +226,7 @@ class Documents:
         if following:
             item = self.merge(following)
             if separator:
-                yield literal(separator), item
+                yield literal(separator), self._gap(item, depth)
             else:
                 yield from item.open()
 
@@ -229,14 +244,19 @@ class Documents:
 
     def _members(self, state: ObjectState, after: Continuation, depth: int, first: bool = False) -> Continuation:
         key = ("members", state, after, first)
-        return self._cont(key, lambda: self.joined(self._open_members(state, after, depth, first)))
+        return self._gap(self._cont(key, lambda: self.joined(self._open_members(state, after, depth, first))), depth)
 
     def _open_members(self, state: ObjectState, after: Continuation, depth: int, first: bool) -> Iterable[Thread]:
         if state.closable():
             yield self._closing(b"}", depth, first), after
         if any(state.declared(i) for i in state.candidates()) or state.undeclared():
             name = self._cont(("name", state, after), lambda: self._open_name(state, after, depth))
-            yield literal(self._separator(depth, first) + b'"'), name
+            separator = self._separator(depth, first)
+            if separator and self.style is Whitespace.FLEXIBLE:
+                opening = self._cont(("opening", name), lambda: [(literal(b'"'), name)])
+                yield literal(separator), self._gap(opening, depth)
+            else:
+                yield literal(separator + b'"'), name
 
     def _open_name(self, state: ObjectState, after: Continuation, depth: int) -> Iterable[Thread]:
         root = self._names.get(id(state.spec))
@@ -270,8 +290,18 @@ class Documents:
         return self._cont(key, lambda: self._open_member(state.undeclared_next(c, name), after, depth), captures)
 
     def _open_member(self, alternatives: list, after: Continuation, depth: int) -> Iterable[Thread]:
-        following = [self._value(v, self._members(s, after, depth), depth) for v, s in alternatives]
-        return [(literal(self._colon), self.merge(following))]
+        value = self.merge([self._value(v, self._members(s, after, depth), depth) for v, s in alternatives])
+        if self.style is not Whitespace.FLEXIBLE:
+            return [(literal(self._colon), value)]
+        colon = self._cont(("colon", value, depth), lambda: [(literal(self._colon), self._gap(value, depth))])
+        return self._gap(colon, 0).open()
+
+
+@cache
+def _blanks(depth: int) -> Term:
+    blanks = chars(CharSet.of(" \t"))
+    line = concat(fixed("\n"), repeat(blanks, 0, 4 * depth)) if depth else EPSILON
+    return union(EPSILON, fixed(" "), line)
 
 
 def _name_trie(names: tuple[str, ...]) -> NameNode:
