@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from random import Random
 
@@ -12,13 +11,20 @@ import pytest
 from qwen_struct.decode.chat import encode_chat
 from qwen_struct.prompt import build_messages
 from qwen_struct.schema.inputs import load_schema
-from training.batches import batches, example_row
+from training.batches import READ_WEIGHT, batches, example_row, foretold, head_ids
 from training.copying import make_exercise
-from training.documents import KINDS, Example, make_example
+from training.documents import Example
+from training.fields import COLUMNS, HEADER, names
+from training.kinds import KINDS, make_example
 from training.variants import CLASSES, FOLDER, MAKERS, make_variant, original
 
 MINI = Path(__file__).resolve().parent.parent / "qwen_struct" / "mini"
 SEEDS = range(40)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return pytest.importorskip("transformers").AutoTokenizer.from_pretrained(MINI)
 
 
 def strings_of(value):
@@ -71,30 +77,32 @@ def test_keys_stand_in_the_order_of_the_schema():
         assert list(example.value) == list(example.schema["properties"])
 
 
-def test_exercises_are_answered_from_what_is_read():
-    for seed in SEEDS:
-        read, answer = make_exercise(Random(seed))
-        if answer[0] in "{[" and read != answer:
-            assert all(value in read for value in strings_of(json.loads(answer)))
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_exercises_show_every_value(lang):
+    for seed in range(200):
+        check(make_exercise(Random(seed), lang))
 
 
-def test_batches_are_the_same_after_a_resume():
-    tokenizers = pytest.importorskip("tokenizers")
-    from qwen_struct import prompt
+def test_some_names_are_kept_for_testing():
+    for field in HEADER + COLUMNS:
+        for synonyms in (field.english, field.chinese):
+            trained, kept = names(synonyms, unseen=False), names(synonyms, unseen=True)
+            assert trained and kept
+            assert len(synonyms) < 3 or not set(trained) & set(kept)
 
-    path = prompt.__file__.replace("prompt.py", "mini/tokenizer.json")
-    tokenizer = tokenizers.Tokenizer.from_file(path)
-    whole, resumed = batches(tokenizer, 1, 0, 512, 900), batches(tokenizer, 1, 3, 512, 900)
+
+def test_batches_are_the_same_after_a_resume(tokenizer):
+    backend = tokenizer.backend_tokenizer
+    whole, resumed = batches(backend, 1, 0), batches(backend, 1, 3)
     for _ in range(3):
         next(whole)
     for _ in range(6):
-        (ids, weights), (ids_again, weights_again) = next(whole), next(resumed)
-        assert ids.equal(ids_again) and weights.equal(weights_again)
+        one, other = next(whole), next(resumed)
+        assert one.ids.equal(other.ids) and one.weights.equal(other.weights) and one.kinds == other.kinds
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    return pytest.importorskip("transformers").AutoTokenizer.from_pretrained(MINI)
+def test_read_tokens_count_where_the_row_foretells_them():
+    assert foretold([1, 2, 3, 1, 2, 3, 1, 2, 4]) == [0, 0, 0, 0, 0, READ_WEIGHT, READ_WEIGHT, READ_WEIGHT, 0]
 
 
 @pytest.mark.parametrize("name", sorted(MAKERS))
@@ -103,8 +111,79 @@ def test_training_reads_the_prompt_that_the_extractor_sends(tokenizer, name):
     text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
     sent = encode_chat(tokenizer, build_messages(asked.json_schema, text, None))
     row = example_row(tokenizer.backend_tokenizer, original(name))
-    assert row.ids[: len(sent)] == sent
-    assert min(row.weights[len(sent) :]) == 1.0 and 1.0 not in row.weights[: len(sent)]
+    head = head_ids(tokenizer.backend_tokenizer)
+    assert (head + row.ids)[: len(sent)] == sent
+    assert min(row.weights[len(sent) - len(head) :]) == 1.0 and 1.0 not in row.weights[: len(sent) - len(head)]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The tokenizer that training makes, from fewer documents, as transformers loads it."""
+    from transformers import AutoTokenizer
+
+    from training.tokenizer import save, train
+
+    folder = tmp_path_factory.mktemp("tokenizer")
+    save(train(300), folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def test_transformers_loads_the_trained_tokenizer_as_it_was_saved(small):
+    from tokenizers import Tokenizer
+
+    saved = Tokenizer.from_file(f"{small.name_or_path}/tokenizer.json")
+    assert type(small).__name__.startswith("Qwen2Tokenizer")
+    for seed in SEEDS:
+        text = make_example(Random(seed)).text
+        assert small.encode(text, add_special_tokens=False) == saved.encode(text).ids
+        assert small.decode(small.encode(text)) == text
+
+
+@pytest.mark.parametrize("value", ["Halden Instruments 42", "云杉办公 GmbH", "A-17/b"])
+def test_a_value_has_the_same_tokens_wherever_it_stands(small, value):
+    ids = small.encode(value)
+    for before, after in [("Company: ", "\n"), ('"company": "', '", "'), ("| ", " |"), ("公司：", "。"), ("\n", ", x")]:
+        around = small.encode(before + value + after)
+        assert any(around[i : i + len(ids)] == ids for i in range(len(around))), (before, after)
+
+
+def test_the_lean_forward_pass_is_qwen2s():
+    """The head read once, the rows after it: the states that transformers computes for the whole, up to bfloat16."""
+    torch = pytest.importorskip("torch")
+    from transformers import Qwen2Config
+
+    from training.network import hidden_states, make_model
+
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=100,
+        hidden_size=128,
+        intermediate_size=160,
+        num_hidden_layers=2,
+        num_attention_heads=8,
+        num_key_value_heads=8,
+    )
+    model = make_model(config)
+    head, ids = torch.randint(100, (17,)), torch.randint(100, (3, 23))
+    with torch.no_grad():
+        lean = hidden_states(model, head, ids)
+        whole = model.model(input_ids=torch.cat((head.expand(3, -1), ids), 1)).last_hidden_state
+    assert (lean - whole[:, len(head) :]).abs().mean() < 0.03 < whole.abs().mean()
+
+
+def test_a_new_model_repeats_what_it_read(small):
+    torch = pytest.importorskip("torch")
+    from training.network import losses, make_config, make_model
+
+    torch.manual_seed(0)
+    backend = small.backend_tokenizer
+    model, head = make_model(make_config(backend)), torch.tensor(head_ids(backend))
+    ids = torch.randint(3, backend.get_vocab_size() - 3, (4, 30)).repeat(1, 2)
+    weights = torch.cat((torch.zeros(4, 32), torch.ones(4, 28)), 1)
+    with torch.no_grad():
+        repeated = losses(model, head, ids, weights)[0].mean()
+        first = losses(model, head, ids, 1 - weights)[0].mean()
+    assert repeated < first - 0.5
 
 
 def test_the_tokenizer_is_lossless_on_any_text(tokenizer):

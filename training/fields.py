@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from training import values, words
 from training.values import Maker
@@ -25,19 +26,30 @@ class Field:
     schema: dict[str, Any]
     unit_zh: str = ""
 
-    def key(self, rng: Random, lang: str, style: str) -> str:
-        if lang == "zh":
-            return rng.choice(self.chinese)
-        name = rng.choice(self.english).lower()
-        parts = name.split(" ")
-        if style == "camel":
-            return parts[0] + "".join(part.capitalize() for part in parts[1:])
-        return "_".join(parts)
+    def key(self, rng: Random, lang: str, style: str, unseen: bool = False) -> str:
+        name = rng.choice(names(self.chinese if lang == "zh" else self.english, unseen))
+        return name if lang == "zh" else spell(name, style)
 
-    def label(self, rng: Random, lang: str) -> str:
+    def label(self, rng: Random, lang: str, unseen: bool = False) -> str:
         if lang == "zh":
-            return rng.choice(self.chinese)
-        return rng.choice(self.english).capitalize()
+            return rng.choice(names(self.chinese, unseen))
+        return rng.choice(names(self.english, unseen)).capitalize()
+
+
+def names(synonyms: tuple[str, ...], unseen: bool) -> tuple[str, ...]:
+    """The synonyms to train with, or the one of three or more that is kept for testing."""
+    if len(synonyms) < 3:
+        return synonyms
+    kept = min(synonyms, key=lambda name: crc32(name.encode()))
+    return (kept,) if unseen else tuple(name for name in synonyms if name != kept)
+
+
+def spell(name: str, style: str) -> str:
+    """A name as a key."""
+    parts = name.lower().split(" ")
+    if style == "camel":
+        return parts[0] + "".join(part.capitalize() for part in parts[1:])
+    return "_".join(parts)
 
 
 def enum(english: dict[str, str], chinese: dict[str, str]) -> tuple[Maker, dict[str, Any]]:
@@ -80,13 +92,13 @@ HEADER = [
     _f("school|university", "学校|毕业院校", values.from_list(
         [c + " University" for c in words.CITIES], words.SCHOOLS_ZH)),
     _f("major|field of study", "专业|所学专业", values.from_list(words.JOBS, words.MAJORS_ZH)),
-    _f("total|total due|amount due|grand total", "价税合计|总计|合计|应付金额", values.amount(), NUMBER),
-    _f("subtotal|net amount|net total", "小计|合计金额|不含税金额", values.amount(), NUMBER),
-    _f("tax|vat|tax amount", "税额|增值税", values.amount(900), NUMBER),
-    _f("balance|account balance", "余额|账户余额", values.amount(90000), NUMBER),
+    _f("total|total due|amount due|grand total", "价税合计|总计|合计|应付金额", values.amount(money=True), NUMBER),
+    _f("subtotal|net amount|net total", "小计|合计金额|不含税金额", values.amount(money=True), NUMBER),
+    _f("tax|vat|tax amount", "税额|增值税", values.amount(900, money=True), NUMBER),
+    _f("balance|account balance", "余额|账户余额", values.amount(90000, money=True), NUMBER),
     _f("price|unit price|price per unit", "价格|单价", values.amount(900), NUMBER, "元"),
     _f("contract value|contract amount|value", "合同金额|合同价款", values.integer(1000, 900000), NUMBER, "元"),
-    _f("discount|rebate", "折扣|优惠", values.amount(100), NUMBER),
+    _f("discount|rebate", "折扣|优惠", values.amount(100, money=True), NUMBER),
     _f("weight|net weight", "重量|净重", values.amount(200, 1), NUMBER),
     _f("quantity|qty|count|units", "数量|件数", values.integer(1, 500), INTEGER),
     _f("employees|staff|headcount", "员工人数|员工|人数", values.integer(3, 9000), INTEGER, "人"),
@@ -109,8 +121,8 @@ COLUMNS = [
     _f("name|description|item|product", "项目名称|品名|名称|商品名称", values.item),
     _f("quantity|qty|units|amount", "数量|件数", values.integer(1, 300), INTEGER),
     _f("stock|in stock|on hand", "库存|库存量", values.integer(0, 9000), INTEGER),
-    _f("unit price|price|price per unit|rate", "单价|价格", values.amount(900), NUMBER),
-    _f("total|amount|line total|sum", "金额|小计|总价", values.amount(5000), NUMBER),
+    _f("unit price|price|price per unit|rate", "单价|价格", values.amount(900, money=True), NUMBER),
+    _f("total|amount|line total|sum", "金额|小计|总价", values.amount(5000, money=True), NUMBER),
     _f("supplier|vendor|maker|brand", "供应商|厂家|品牌", values.from_list(words.COMPANY_WORDS, words.BRANDS_ZH)),
     _f("date|day|booked on", "日期|时间", values.date, DATE),
     _f("city|place|branch", "城市|地点|门店", values.city),

@@ -1,7 +1,8 @@
-"""Train mini's tokenizer on generated documents: ``python -m training.tokenizer [FOLDER]``.
+"""Train mini's tokenizer on generated documents: ``python -m training.tokenizer FOLDER``.
 
-Byte-level BPE in pieces that read the same wherever they stand, which is what copying needs: a word never carries the
-space before it, a digit is a piece of its own, so is a Chinese character, and JSON's punctuation is kept together.
+Byte-level BPE on Qwen2.5's pieces, so that transformers loads it like any Qwen tokenizer. Within those pieces merges
+are learned only where copying allows: a word never joins the space or quote before it, a digit and a Chinese character
+stand alone, JSON's punctuation joins. So a value has the same tokens in the text, in a table and in JSON.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from qwen_struct.prompt import SYSTEM, build_messages
+from training import values, words
 from training.copying import make_exercise
-from training.documents import make_example
+from training.kinds import make_example
 from training.variants import make_variant
 
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-N_VOCAB = 1024
-PIECES = (
-    r"\p{N}|\p{Han}|[\p{L}&&[^\p{Han}]]+"  # a digit, a Chinese character, a word
-    r'|[{}\[\],:"]+(?: [{}\[\]"]*)?'  # JSON's punctuation, as in `": "` and `"}, {"`
-    r'|[^\s\p{L}\p{N}{}\[\],:"]+|\n+| +|\s'  # other punctuation, ends of lines, runs of spaces
+N_VOCAB = 2048
+QWEN_PIECES = (  # transformers' Qwen2Tokenizer puts the same ones in place of whatever tokenizer.json says
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+MERGED = (  # within Qwen's pieces, what may become one token
+    r"\p{Han}|[\p{L}&&[^\p{Han}]]+|\p{N}"  # a Chinese character, a word, a digit
+    r'| ?[{}\[\],:"]+'  # JSON's punctuation, as in `",` and ` {"`
+    r"|-+|\n+| +|[\s\S]"  # rules, ends of lines, runs of spaces; any other character alone
 )
 CHAT_TEMPLATE = (
     "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
@@ -35,21 +40,26 @@ CHAT_TEMPLATE = (
 def corpus(num_examples: int, seed: int = 0) -> Iterator[str]:
     """Prompts and answers as the model will see them; the fixed instructions less often than they stand there."""
     rng = Random(seed)
+    lists = [words.SURNAMES_ZH, words.GIVEN_ZH, *words.CITIES_ZH, *words.BRANDS_ZH, *words.ITEMS_ZH, *words.NOISE_ZH]
+    common = sorted(set(words.COMMON_ZH.join(lists)))
     for i in range(num_examples):
-        example = make_variant(rng) if i % 5 == 0 else make_example(rng, lang=("en", "zh")[i % 2])
+        make = make_variant if i % 5 == 0 else make_exercise if i % 5 == 1 else make_example
+        example = make(rng)
         yield build_messages(example.schema, example.text)[1]["content"]
         yield json.dumps(example.value, ensure_ascii=False)
-        yield from (SYSTEM, "system", "user", "assistant") if i % 4 == 0 else make_exercise(rng)
+        yield "".join(rng.choice(values.HANZI) for _ in range(20))  # the first two bytes of any character
+        yield "".join(rng.choice(common) for _ in range(60))
+        if i % 4 == 0:
+            yield from (SYSTEM, "system", "user", "assistant")
 
 
 def train(num_examples: int = 12000) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    tokenizer.normalizer = normalizers.NFC()
+    split = pre_tokenizers.Split(Regex(QWEN_PIECES), behavior="isolated")
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    inner = pre_tokenizers.Split(Regex(MERGED), behavior="isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, inner, to_bytes])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=N_VOCAB - len(SPECIAL_TOKENS),
@@ -57,19 +67,17 @@ def train(num_examples: int = 12000) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(corpus(num_examples), trainer)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, to_bytes])
     tokenizer.add_special_tokens(SPECIAL_TOKENS)  # after the rest, as Qwen's stand
     return tokenizer
 
 
 def save(tokenizer: Tokenizer, folder: Path) -> None:
-    """Write tokenizer.json and the configuration that makes AutoTokenizer load it as it is."""
+    """Write tokenizer.json and its configuration for AutoTokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {
-        "tokenizer_class": "TokenizersBackend",
-        # For model_type qwen2, AutoTokenizer puts Qwen's own pieces in place of tokenizer.json's, unless an auto_map
-        # stands here; without trust_remote_code it then takes the class above and reads the file as it is.
-        "auto_map": {"AutoTokenizer": [None, "none.None"]},
+        "tokenizer_class": "Qwen2Tokenizer",
         "model_max_length": 4096,
         "bos_token": None,
         "eos_token": "<|im_end|>",
@@ -82,6 +90,6 @@ def save(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("qwen_struct/mini")
+    target = Path(sys.argv[1])
     save(train(), target)
     print(f"tokenizer with {N_VOCAB} entries written to {target}")
