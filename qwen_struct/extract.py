@@ -145,7 +145,13 @@ class Extractor:
         _check_text(text)
         asked = load_schema(schema, retrieve=self._retrieve)
         compiling = time.perf_counter()
-        grammar = compile_schema(asked.constraint_schema, self.vocabulary, retrieve=self._retrieve)
+        grammar = compile_schema(
+            asked.constraint_schema,
+            self.vocabulary,
+            key_order="schema",
+            float_integers=False,
+            retrieve=self._retrieve,
+        )
         compiled = time.perf_counter()
         prompt = encode_chat(self._model.tokenizer, build_messages(asked.json_schema, text, instructions))
         limit = _token_limit(len(prompt), max_tokens, self._model.context_length)

@@ -228,7 +228,9 @@ class _Punycode(Leaf):
     def setup(self, *key: Any) -> None:
         self.read, self.right_to_left = key
         self.nullable = _is_punycode(self.read, self.right_to_left)
-        self.inhabited, self.min_len, self.max_len = True, 0 if self.nullable else 1, self.ROOM - len(self.read)
+        word = None if self.nullable else _completion(self.read, self.right_to_left)
+        self.inhabited, self.max_len = True, self.ROOM - len(self.read)
+        self.min_len = len(word) - len(self.read) if word else 0  # of the words known, so that a search goes there
         if not self.read:  # at the start all lengths from three occur, as a test checks
             self.min_len, self.plain, self.contiguous = 3, True, True
 

@@ -1,9 +1,10 @@
 """The numbers that satisfy a formula, as a language of their JSON spellings.
 
-Bounds compare digit by digit, multiples keep a remainder: both are automata over the text, so that they intersect
-with everything else in the term algebra and no float is ever rounded. Spellings are those that people write: an
-``integer`` is plain digits, other numbers may have a fraction of any length, zeros at its end included, and an exponent
-only where the formula asks nothing about the value. All of them are finite as IEEE doubles.
+Bounds compare digit by digit, multiples are arithmetic on what was read (:mod:`.multiples`): both are automata over
+the text, so that they intersect with everything else in the term algebra. What holds of the text also holds of the
+double that a reader makes of it. Spellings are those that people write: an ``integer`` is plain digits, and may have
+a fraction of zeros where its atom says so; other numbers may have a fraction of any length, zeros at its end
+included, and an exponent only where the formula asks nothing about the value. All of them are finite as doubles.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable
-from decimal import Decimal
-from functools import cache
+from decimal import Context, Decimal
+from fractions import Fraction
+from functools import cache, reduce
+from itertools import combinations
 
 from ..schema.algebra import FALSE, TRUE, And, Bound, Expr, Integer, Multiple, Not, NumberIn, One, Or
 from .charset import CharSet
+from .cubes import Cube, cubes
+from .multiples import EXACT_DIGITS, MAX_INTEGER_DIGITS, multiples, multiples_within
 from .terms import (
     ANY,
     EMPTY,
@@ -32,21 +37,18 @@ from .terms import (
     union,
 )  # fmt: skip
 
-_MAX_INTEGER_DIGITS = 308  # 10**308 is the greatest power of ten that a double holds
+
+def _digits(digits: Iterable[str]) -> Term:
+    return chars(CharSet.of(digits))
 
 
-def _digits(digits: Iterable[str]) -> CharSet:
-    return CharSet.of(digits)
-
-
-_ALL_DIGITS = _digits("0123456789")
-_DIGIT, _ONE_TO_NINE, _ZERO = chars(_ALL_DIGITS), chars(_digits("123456789")), literal("0")
+_DIGIT, _ONE_TO_NINE, _ZERO, _NINE = _digits("0123456789"), _digits("123456789"), literal("0"), literal("9")
 _MINUS, _POINT = literal("-"), literal(".")
-_NATURAL = concat(_ONE_TO_NINE, repeat(_DIGIT, 0, _MAX_INTEGER_DIGITS - 1))
+_SIGN = union(EPSILON, _MINUS)
+_NATURAL = concat(_ONE_TO_NINE, repeat(_DIGIT, 0, MAX_INTEGER_DIGITS - 1))
 _FRACTION = concat(_POINT, repeat(_DIGIT, 1, None))
+_ZEROS = concat(_POINT, repeat(_ZERO, 1, None))
 
-#: Integers in plain digits; there is no ``-0``.
-INTEGERS = union(_ZERO, _NATURAL, concat(_MINUS, _NATURAL))
 #: Integers and decimal fractions, without exponents; ``-0.0`` is one of them, as tables of changes write it.
 DECIMALS = union(
     concat(union(_ZERO, _NATURAL), union(EPSILON, _FRACTION)),
@@ -54,22 +56,46 @@ DECIMALS = union(
     concat(_MINUS, _ZERO, _FRACTION),
 )
 _EXPONENT = concat(
-    chars(_digits("eE")),
+    _digits("eE"),
     union(
-        concat(
-            union(EPSILON, literal("+")), union(repeat(_DIGIT, 1, 2), concat(chars(_digits("012")), _DIGIT, _DIGIT))
-        ),
-        concat(union(EPSILON, literal("+")), literal("30"), chars(_digits("01234567"))),
+        concat(union(EPSILON, literal("+")), union(repeat(_DIGIT, 1, 2), concat(_digits("012"), _DIGIT, _DIGIT))),
+        concat(union(EPSILON, literal("+")), literal("30"), _digits("01234567")),
         concat(_MINUS, repeat(_DIGIT, 1, 3)),
     ),
 )
 #: Every spelling of a number that nothing is asked of.
-NUMBERS = union(DECIMALS, concat(union(EPSILON, _MINUS), _ONE_TO_NINE, union(EPSILON, _FRACTION), _EXPONENT))
-_INTEGRAL = concat(
-    union(EPSILON, _MINUS), repeat(_DIGIT, 1, None), union(EPSILON, concat(_POINT, repeat(_ZERO, 0, None)))
+NUMBERS = union(DECIMALS, concat(_SIGN, _ONE_TO_NINE, union(EPSILON, _FRACTION), _EXPONENT))
+_POINTED = concat(_SIGN, repeat(_DIGIT, 1, None), _FRACTION)
+_INTEGRAL = concat(_SIGN, union(repeat(_DIGIT, 1, None), concat(repeat(_DIGIT, 1, EXACT_DIGITS), _ZEROS)))
+
+
+def _far_from_integers(num_digits: int) -> Term:
+    """Fractions after ``num_digits`` integer digits that no double rounds away: zeros or nines do not go on too far."""
+    most = EXACT_DIGITS - num_digits - 1
+    return union(
+        concat(_digits("12345678"), repeat(_DIGIT, 0, None)),
+        concat(repeat(_ZERO, 1, most if num_digits else MAX_INTEGER_DIGITS - 1), _ONE_TO_NINE, repeat(_DIGIT, 0, None)),
+        concat(repeat(_NINE, 1, most), union(EPSILON, concat(_digits("012345678"), repeat(_DIGIT, 0, None)))),
+    )
+
+
+_FRACTIONAL = concat(
+    _SIGN,
+    union(
+        concat(_ZERO, _POINT, _far_from_integers(0)),
+        *[
+            concat(_ONE_TO_NINE, repeat(_DIGIT, n - 1, n - 1), _POINT, _far_from_integers(n))
+            for n in range(1, EXACT_DIGITS)
+        ],
+    ),
 )
 
-_SIGN_SETS = {"<": {-1}, "<=": {-1, 0}, ">": {1}, ">=": {0, 1}, "==": {0}}
+_SIGN_SETS = {"<": {-1}, "<=": {-1, 0}, ">": {1}, ">=": {0, 1}}
+_NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+_LARGEST = sys.float_info.max
+_EXACT_INTEGERS = 1 << 53  # below, a double holds every integer
+_MAX_DOUBLE_DIGITS = 1_100  # enough for the middle between any two doubles
+_BEYOND = Decimal(10) ** (MAX_INTEGER_DIGITS + 1)
 
 
 class Magnitude(Leaf):
@@ -172,15 +198,6 @@ def compared(op: str, limit: Decimal) -> Term:
     return union(unsigned, concat(_MINUS, negative))
 
 
-@cache
-def multiples(of: Decimal) -> Term:
-    """The decimals that are integral multiples of ``of``."""
-    _, digits, exponent = of.normalize().as_tuple()
-    assert isinstance(exponent, int)
-    divisor = int("".join(map(str, digits))) * 10 ** max(exponent, 0)
-    return Remainder(divisor, max(-exponent, 0))
-
-
 def number_term(formula: Expr) -> Term:
     """The spellings of the numbers that satisfy ``formula``, whose atoms are all about numbers."""
     if formula is TRUE:
@@ -190,36 +207,137 @@ def number_term(formula: Expr) -> Term:
     if type(formula) is Or:
         return union(*map(number_term, formula.parts))
     parts = formula.parts if type(formula) is And else (formula,)
-    listed = next((p for p in parts if type(p) is NumberIn), None)
+    others = [p for p in parts if _literal(p) is None]
+    if any(map(_asks_multiples, others)):
+        found = cubes(formula)
+        if found is not None:
+            return union(*map(_cube_term, found))
+    cube = dict(literal for literal in map(_literal, parts) if literal is not None)
+    return intersect(_cube_term(cube), *[_values(p, True) for p in others])
+
+
+def _literal(formula: Expr) -> tuple[Expr, bool] | None:
+    """An atom and whether it must hold, where ``formula`` says no more than that."""
+    atom = formula.part if type(formula) is Not else formula
+    return (atom, atom is formula) if type(atom) in (Integer, Bound, Multiple, NumberIn) else None
+
+
+def _asks_multiples(formula: Expr) -> bool:
+    """Whether multiples are asked for somewhere: they need the bounds and steps beside them, see :mod:`.multiples`."""
+    if type(formula) is And or type(formula) is Or or type(formula) is One:
+        return any(map(_asks_multiples, formula.parts))
+    return _asks_multiples(formula.part) if type(formula) is Not else type(formula) is Multiple
+
+
+def _cube_term(cube: Cube) -> Term:
+    """The spellings of the numbers of which the atoms of ``cube`` hold or not, as it says."""
+    listed = next((p for p, wanted in cube.items() if wanted and type(p) is NumberIn), None)
     if listed is not None:
-        return literals([text for number, text in listed.numbers if holds(formula, number)])
-    if any(type(p) is Integer for p in parts):
-        return intersect(INTEGERS, *[_values(p) for p in parts])
-    return intersect(DECIMALS, *[_as_double(p) if type(p) is Bound else _values(p) for p in parts])
+        return _listed(listed, cube)
+    bounds = [(p.op if wanted else _NEGATED[p.op], p.limit) for p, wanted in cube.items() if type(p) is Bound]
+    steps = [_step(p) for p, wanted in cube.items() if wanted and type(p) in (Integer, Multiple)]
+    barred = [p for p, wanted in cube.items() if not wanted and type(p) is not Bound]
+    if not steps:
+        return intersect(DECIMALS, *[_as_double(*b) for b in bounds], *[_values(p, False) for p in barred])
+    step = reduce(_common_multiple, steps)
+    if any((step / _step(p)).denominator == 1 for p in barred if type(p) is not NumberIn):
+        return EMPTY
+    integers = [p for p, wanted in cube.items() if wanted and type(p) is Integer]
+    limits = [(op, Fraction(min(max(limit, -_BEYOND), _BEYOND))) for op, limit in bounds]
+    found = multiples_within(step, limits, all(p.fraction for p in integers), minus_zero=not integers)
+    return intersect(found, *[_FRACTIONAL if type(p) is Integer else complement(_values(p, True)) for p in barred])
 
 
-def _as_double(bound: Bound) -> Term:
-    """The decimals that still satisfy a strict ``bound`` when a reader rounds them to doubles.
+def _step(atom: Expr) -> Fraction:
+    return Fraction(atom.of) if type(atom) is Multiple else Fraction(1)
+
+
+def _common_multiple(a: Fraction, b: Fraction) -> Fraction:
+    return Fraction(math.lcm(a.numerator, b.numerator), math.gcd(a.denominator, b.denominator))
+
+
+def _listed(listed: NumberIn, cube: Cube) -> Term:
+    """The numbers of ``listed`` that fit the rest of ``cube``, in the schema's spelling or, if it may be, another."""
+    numbers = [pair for pair in listed.numbers if all(holds(p, pair[0]) == wanted for p, wanted in cube.items())]
+    texts = [text for _, text in numbers]
+    if not listed.fraction:
+        return literals(texts)
+    whole = [int(n) for n, _ in numbers if abs(n) < _BEYOND and _is_integral(n)]
+    if not all(p.fraction for p, wanted in cube.items() if wanted and type(p) is Integer):
+        return literals(map(str, whole))
+    exact = [str(n) for n in whole if abs(n) <= _LARGEST and int(float(n)) == n]
+    return union(literals([*texts, *map(str, whole)]), concat(literals(exact), _ZEROS))
+
+
+def _as_double(op: str, limit: Decimal) -> Term:
+    """The decimals that still satisfy a strict bound when a reader rounds them to doubles.
 
     ``4.99999999999999999999`` is less than 5, but what Python's json makes of it is not.
     """
-    if bound.op not in "<>" or abs(bound.limit) > Decimal(sys.float_info.max):
-        return _values(bound)
-    neighbour = math.nextafter(float(bound.limit), -math.inf if bound.op == "<" else math.inf)
-    return compared(bound.op + "=", Decimal(neighbour))
+    if op not in "<>" or abs(limit) > Decimal(_LARGEST):
+        return compared(op, limit)
+    neighbour = math.nextafter(float(limit), -math.inf if op == "<" else math.inf)
+    return compared(op + "=", Decimal(neighbour))
 
 
-def _values(formula: Expr) -> Term:
-    """All decimals with a value that satisfies ``formula``, whatever their spelling."""
+def _values(formula: Expr, wanted: bool) -> Term:
+    """Decimals with a value that satisfies ``formula``, or does not if not ``wanted``, whatever their spelling."""
+    if type(formula) is Not:
+        return _values(formula.part, not wanted)
     if type(formula) is Integer:
-        return _INTEGRAL
+        return _INTEGRAL if wanted else _FRACTIONAL
     if type(formula) is Bound:
-        return compared(formula.op, formula.limit)
+        return _as_double(formula.op if wanted else _NEGATED[formula.op], formula.limit)
     if type(formula) is Multiple:
-        return multiples(formula.of)
+        return multiples(Fraction(formula.of)) if wanted else _no_multiples(Fraction(formula.of))
     if type(formula) is NumberIn:
-        return union(*[compared("==", number) for number, _ in formula.numbers])
-    return fold(formula, _values)
+        numbers = [n for n, _ in formula.numbers]
+        return _equal(numbers) if wanted else complement(union(*map(_same_double, numbers)))
+    if type(formula) is One:
+        return _exactly_one(formula.parts, wanted)
+    assert type(formula) is And or type(formula) is Or, formula
+    parts = [_values(p, wanted) for p in formula.parts]
+    return intersect(*parts) if (type(formula) is And) == wanted else union(*parts)
+
+
+def _exactly_one(parts: tuple[Expr, ...], wanted: bool) -> Term:
+    """Exactly one of ``parts`` holds; or none does, or two of them do."""
+    yes, no = [_values(p, True) for p in parts], [_values(p, False) for p in parts]
+    if wanted:
+        return union(*[intersect(*no[:i], term, *no[i + 1 :]) for i, term in enumerate(yes)])
+    return union(intersect(*no), *[intersect(a, b) for a, b in combinations(yes, 2)])
+
+
+def _no_multiples(step: Fraction) -> Term:
+    """What is no multiple; of integral steps, not even after rounding to a double."""
+    if step.denominator > 1:
+        return complement(multiples(step))
+    return _FRACTIONAL if step == 1 else union(_FRACTIONAL, intersect(_INTEGRAL, complement(multiples(step))))
+
+
+def _equal(numbers: Iterable[Decimal]) -> Term:
+    """The decimals of the same value as one of ``listed``, with any number of zeros at their end."""
+    whole, others = [], []
+    for number in numbers:
+        if not _is_integral(number):
+            others.append(format(number, "f").rstrip("0"))
+        elif abs(number) < _BEYOND:
+            whole += [str(int(number))] if number else ["0", "-0"]
+    return union(concat(literals(whole), union(EPSILON, _ZEROS)), concat(literals(others), repeat(_ZERO, 0, None)))
+
+
+@cache
+def _same_double(number: Decimal) -> Term:
+    """The decimals that a reader cannot tell from ``number``."""
+    if abs(number) > Decimal(_LARGEST):
+        return _equal([number])
+    near, exact = float(number), Context(prec=_MAX_DOUBLE_DIGITS)
+    neighbours = [Decimal(math.nextafter(near, end)) for end in (-_LARGEST, _LARGEST)]
+    low, high = (exact.divide(exact.add(Decimal(near), neighbour), Decimal(2)) for neighbour in neighbours)
+    within = intersect(compared(">=", low), compared("<=", high))
+    if abs(number) < _EXACT_INTEGERS:
+        return within
+    return union(_equal([number]), intersect(within, _POINTED))  # plain digits are read exactly
 
 
 def fold(formula: Expr, leaf: Callable[[Expr], Term]) -> Term:
@@ -251,17 +369,17 @@ def holds(formula: Expr, number: Decimal) -> bool:
     if type(formula) is Not:
         return not holds(formula.part, number)
     if type(formula) is Integer:
-        return number == number.to_integral_value()
+        return _is_integral(number)
     if type(formula) is Bound:
         return ((number > formula.limit) - (number < formula.limit)) in _SIGN_SETS[formula.op]
     if type(formula) is Multiple:
-        return _is_multiple(number, formula.of)
+        return (Fraction(number) / Fraction(formula.of)).denominator == 1
     if type(formula) is NumberIn:
-        return any(number == listed for listed, _ in formula.numbers)
+        if "numbers" not in formula.memo:
+            formula.memo["numbers"] = frozenset(listed for listed, _ in formula.numbers)
+        return number in formula.memo["numbers"]
     return formula is TRUE
 
 
-def _is_multiple(number: Decimal, of: Decimal) -> bool:
-    from fractions import Fraction
-
-    return (Fraction(number) / Fraction(of)).denominator == 1
+def _is_integral(number: Decimal) -> bool:
+    return number == number.to_integral_value()

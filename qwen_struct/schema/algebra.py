@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+from .depth import allow_deep_schemas
+
 NULL, FALSE_, TRUE_, NUMBER, STRING, ARRAY, OBJECT = (1 << i for i in range(7))
 BOOLEAN = FALSE_ | TRUE_
 ANY_TYPE = (1 << 7) - 1
@@ -131,13 +133,14 @@ class StringIn(Expr):
 
 
 class Integer(Expr):
-    """The number is integral."""
+    """The number is integral; ``fraction``: it may be written with a fraction of zeros."""
 
     __slots__ = ()
+    fraction: bool = _field(1)  # type: ignore[assignment]
 
 
 class Bound(Expr):
-    """The number compares as ``op`` (one of ``<``, ``<=``, ``>``, ``>=``, ``==``) says with ``limit``."""
+    """The number compares as ``op`` (one of ``<``, ``<=``, ``>``, ``>=``) says with ``limit``."""
 
     __slots__ = ()
     op: str = _field(1)  # type: ignore[assignment]
@@ -152,10 +155,14 @@ class Multiple(Expr):
 
 
 class NumberIn(Expr):
-    """The number equals one of ``numbers``; each is kept with the spelling that the schema gives it."""
+    """The number equals one of ``numbers``; each is kept with the spelling that the schema gives it.
+
+    ``fraction``: an integral one may be written without or with a fraction of zeros, whatever the schema's spelling.
+    """
 
     __slots__ = ()
     numbers: tuple[tuple[Decimal, str], ...] = _field(1)  # type: ignore[assignment]
+    fraction: bool = _field(2)  # type: ignore[assignment]
 
 
 # Arrays. ------------------------------------------------------------------------------------------------------------
@@ -300,10 +307,15 @@ def type_of(atom: Expr) -> int:
 
 
 class Algebra:
-    """The smart constructors, and the table that makes equal nodes one object. One per compiled schema."""
+    """The smart constructors, and the table that makes equal nodes one object. One per compiled schema.
 
-    def __init__(self) -> None:
+    ``float_integers``: integral numbers may also be written with a fraction of zeros.
+    """
+
+    def __init__(self, float_integers: bool = False) -> None:
+        self.float_integers = float_integers
         self._nodes: dict[tuple, Expr] = {}
+        allow_deep_schemas()
 
     def atom(self, kind: type[Expr], *fields: object) -> Expr:
         """The node of class ``kind`` with ``fields``; trivial ones become TRUE or FALSE."""
@@ -342,19 +354,22 @@ class Algebra:
 
     def _join(self, kind: type[Expr], parts: Iterable[Expr], neutral: Expr, absorbing: Expr) -> Expr:
         flat: dict[Expr, None] = {}
+        negated: list[Expr] = []
         types = ANY_TYPE if kind is And else 0
         for part in parts:
             for p in part.key[1] if type(part) is kind else (part,):
+                if p is neutral or p in flat:
+                    continue
                 if p is absorbing or (kind is Or and _vacuous(p)):
                     return absorbing
                 if type(p) is Types:
                     types = types & p.key[1] if kind is And else types | p.key[1]
-                elif p is not neutral:
+                else:
                     flat[p] = None
+                    if type(p) is Not:
+                        negated.append(p.key[1])
         types_node = self.atom(Types, types)
-        if types_node is absorbing:
-            return absorbing
-        if any(type(p) is Not and p.key[1] in flat for p in flat):
+        if types_node is absorbing or any(part in flat for part in negated):
             return absorbing
         if types_node is not neutral:
             flat = {types_node: None, **flat}
@@ -405,7 +420,7 @@ class Algebra:
         if isinstance(value, str):
             return self.all([self.atom(Types, STRING), self.atom(StringIn, (value,))])
         if isinstance(value, int | float | Decimal):
-            return self.all([self.atom(Types, NUMBER), self.atom(NumberIn, (spelled(value),))])
+            return self._numbers((spelled(value),))
         if isinstance(value, list | tuple):
             items = [self.atom(Item, i, self.constant(v)) for i, v in enumerate(value)]
             return self.all([self.atom(Types, ARRAY), *items, self.atom(NumItems, len(value), len(value))])
@@ -430,8 +445,11 @@ class Algebra:
         if words:
             rest.append(self.all([self.atom(Types, STRING), self.atom(StringIn, tuple(words))]))
         if numbers:
-            rest.append(self.all([self.atom(Types, NUMBER), self.atom(NumberIn, tuple(numbers.items()))]))
+            rest.append(self._numbers(tuple(numbers.items())))
         return self.any(rest)
+
+    def _numbers(self, numbers: tuple[tuple[Decimal, str], ...]) -> Expr:
+        return self.all([self.atom(Types, NUMBER), self.atom(NumberIn, numbers, self.float_integers)])
 
 
 def _vacuous(part: Expr) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidSchemaError, SourceError
+from .depth import allow_deep_schemas
 
 if TYPE_CHECKING:
     from .references import Retrieve
@@ -47,6 +48,7 @@ def load_schema(schema: Any, *, retrieve: Retrieve | None = None) -> SchemaInput
     """
     if isinstance(schema, SchemaInput):
         return schema
+    allow_deep_schemas()
     if isinstance(schema, str):
         return _from_string(schema, retrieve)
     if isinstance(schema, Path):

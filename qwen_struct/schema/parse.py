@@ -44,8 +44,8 @@ from .algebra import (
     Unique,
     spelled,
 )
-from .dialects import DEFAULT, dialect_of
-from .references import References, Retrieve, Scope
+from .dialects import DEFAULT
+from .references import References, Retrieve, Scope, find_dialect
 from .unevaluated import unevaluated_items, unevaluated_properties
 
 MAX_DEPTH = 200  # nested subschemas; a deeper document is refused rather than overflow Python's stack
@@ -110,15 +110,19 @@ class Here:
         return keyword in self.schema and keyword in self.scope.dialect.keywords
 
 
-def parse_schema(schema: Any, *, assert_formats: bool = True, retrieve: Retrieve | None = None) -> Parsed:
+def parse_schema(
+    schema: Any, *, assert_formats: bool = True, retrieve: Retrieve | None = None, float_integers: bool = False
+) -> Parsed:
     """Translates ``schema`` (a dict or bool) with everything that it refers to.
+
+    ``float_integers``: integral numbers may also be spelled with a fraction of zeros, except as draft 4's ``integer``.
 
     Raises:
         InvalidSchemaError: a keyword's value is not what the standard asks for.
         UnsupportedSchemaError: a keyword that cannot be enforced exactly.
         UnresolvableReferenceError: a reference leads nowhere, or to a document that was not passed.
     """
-    parser = Parser(schema, assert_formats, retrieve)
+    parser = Parser(schema, assert_formats, retrieve, float_integers)
     parser.result.root = parser.parse(schema, parser.references.start, "", 0)
     parser.finish()
     return parser.result
@@ -127,20 +131,23 @@ def parse_schema(schema: Any, *, assert_formats: bool = True, retrieve: Retrieve
 class Parser:
     """The state of one translation."""
 
-    def __init__(self, schema: Any, assert_formats: bool, retrieve: Retrieve | None) -> None:
+    def __init__(
+        self, schema: Any, assert_formats: bool, retrieve: Retrieve | None, float_integers: bool = False
+    ) -> None:
         dialect = DEFAULT
         if isinstance(schema, dict) and "$schema" in schema:
-            found = dialect_of(schema["$schema"])
+            found = find_dialect(schema["$schema"], retrieve)
             if found is None:
                 raise UnsupportedSchemaError(
-                    f"unknown dialect {schema['$schema']!r}; drafts 4, 6, 7, 2019-09 and 2020-12 are known",
+                    f"unknown dialect {schema['$schema']!r}; drafts 4, 6, 7, 2019-09 and 2020-12 are known, "
+                    "and metaschemas that retrieve= returns",
                     pointer="/$schema",
                     keyword="$schema",
                 )
             dialect = found
         self.assert_formats = assert_formats
         self.references = References(schema, retrieve, dialect)
-        self.result = Parsed(Algebra())
+        self.result = Parsed(Algebra(float_integers))
         self.algebra = self.result.algebra
         self._pending: list[tuple[Ref, Any, Scope]] = []
         self._parsed: dict[tuple[int, int], Expr] = {}
@@ -291,7 +298,8 @@ def _type(here: Here, value: Any) -> Expr:
             known = ", ".join([*_TYPE_MASKS, "integer"])
             here.fail("type", f"{name!r} is not a type; the types are {known}")
     if integer and not mask & NUMBER:
-        return a.all([a.atom(Types, mask | NUMBER), a.atom(Integer)])
+        fraction = a.float_integers and here.scope.dialect.zero_fraction_is_integer
+        return a.all([a.atom(Types, mask | NUMBER), a.atom(Integer, fraction)])
     return a.atom(Types, mask)
 
 

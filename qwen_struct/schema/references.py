@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import unquote, urljoin
 
-from ..errors import UnresolvableReferenceError
-from .dialects import DEFAULT, Dialect, dialect_of
+from ..errors import UnresolvableReferenceError, UnsupportedSchemaError
+from .dialects import DEFAULT, Dialect, dialect_of, restricted
 
 Retrieve = Callable[[str], Any]
 
@@ -41,10 +42,10 @@ class Scope:
 
 
 class References:
-    """The documents of one compilation. ``retrieve(uri) -> schema`` supplies those that are not part of it."""
+    """The documents of one compilation. ``retrieve(uri) -> schema`` supplies others, and is asked once for each."""
 
     def __init__(self, schema: Any, retrieve: Retrieve | None, dialect: Dialect) -> None:
-        self._retrieve = retrieve
+        self._retrieve = None if retrieve is None else cache(retrieve)
         self._registry: Any = None
         self._uri = ""
         if isinstance(schema, dict) and isinstance(schema.get(dialect.id_keyword), str):
@@ -74,7 +75,7 @@ class References:
         if here.dialect.ref_hides_siblings and "$ref" in schema:
             return scope
         uri = urljoin(here.uri, identifier).removesuffix("#")
-        dialect = dialect_of(schema.get("$schema")) or here.dialect
+        dialect = self._dialect(schema) or here.dialect
         resolver = here.resolver
         if resolver is not None:
             resolver = resolver.in_subresource(_resource(schema, dialect))
@@ -97,10 +98,7 @@ class References:
             message = _why(ref, error, self._retrieve)
             raise UnresolvableReferenceError(message, pointer=pointer, keyword="$ref") from error
         uri = getattr(resolved.resolver, "_base_uri", "")
-        dialect = here.dialect
-        if isinstance(root, dict):
-            dialect = dialect_of(root.get("$schema")) or dialect
-        resource = self._resource(root, uri, dialect, resolved.resolver)
+        resource = self._resource(root, uri, self._dialect(root) or here.dialect, resolved.resolver)
         return resolved.contents, self._scope(resource, scope.dynamic)
 
     def resolve_dynamic(self, scope: Scope, ref: str, pointer: str) -> tuple[Any, Scope]:
@@ -124,6 +122,13 @@ class References:
                     return resource.root, self._scope(resource, scope.dynamic)
         return root, there
 
+    def _dialect(self, schema: Any) -> Dialect | None:
+        return (
+            find_dialect(schema["$schema"], self._retrieve)
+            if isinstance(schema, dict) and "$schema" in schema
+            else None
+        )
+
     def _resolver(self, root: Any, dialect: Dialect) -> Any:
         if self._registry is None:
             import referencing
@@ -134,13 +139,42 @@ class References:
                 if self._retrieve is None:
                     raise referencing.exceptions.NoSuchResource(ref=uri)  # type: ignore[call-arg]
                 contents = self._retrieve(uri)
-                found = dialect_of(contents.get("$schema")) if isinstance(contents, dict) else None
-                return _resource(contents, found or dialect)
+                return _resource(contents, self._dialect(contents) or dialect)
 
             registry: Any = referencing.Registry(retrieve=retrieve)  # type: ignore[call-arg]
             registry = registry.with_resources(REGISTRY.items())
             self._registry = registry.with_resource(self._uri, _resource(root, dialect))
         return self._registry.resolver(self._uri)
+
+
+def find_dialect(uri: Any, retrieve: Retrieve | None, seen: frozenset = frozenset()) -> Dialect | None:
+    """The dialect that a ``$schema`` value names: a draft, or through ``retrieve`` a metaschema that extends one.
+
+    Such a metaschema says by ``$vocabulary`` which keywords count. None when nothing is known of ``uri``.
+
+    Raises: UnsupportedSchemaError for a required vocabulary that is not known.
+    """
+    found = dialect_of(uri)
+    if found is not None or retrieve is None or not isinstance(uri, str) or uri in seen:
+        return found
+    try:
+        metaschema = retrieve(uri)
+    except Exception:  # whatever a retriever raises for what it does not have
+        return None
+    if not isinstance(metaschema, dict):
+        return None
+    found = find_dialect(metaschema.get("$schema"), retrieve, seen | {uri})
+    vocabularies = metaschema.get("$vocabulary")
+    if found is None or not isinstance(vocabularies, dict):
+        return found
+    try:
+        return restricted(found, vocabularies)
+    except KeyError as error:
+        raise UnsupportedSchemaError(
+            f"the metaschema {uri!r} requires the vocabulary {error}, which is not known",
+            pointer="/$schema",
+            keyword="$schema",
+        ) from error
 
 
 def _resource(contents: Any, dialect: Dialect) -> Any:
@@ -215,4 +249,4 @@ def _why(ref: str, error: Exception, retrieve: Retrieve | None) -> str:
     return f"{ref!r} cannot be resolved ({type(error).__name__}: {error}); {mend}"
 
 
-__all__ = ["DEFAULT", "References", "Retrieve", "Scope", "follow"]
+__all__ = ["DEFAULT", "References", "Retrieve", "Scope", "find_dialect", "follow"]
