@@ -77,7 +77,7 @@ SCHEMAS = st.recursive(st.booleans() | _keywords(st.booleans()), _keywords, max_
 
 
 def walker_of(schema: Any) -> Walker:
-    parsed = parse_schema(schema)
+    parsed = parse_schema(schema, float_integers=True)
     values = Values(parsed.algebra, any_order=True)
     values.check_strings(parsed.strings, parsed.key_patterns)
     if not values.inhabited(parsed.root):

@@ -72,7 +72,8 @@ class ArrayState:
         """What an item here must satisfy, and the state after it: one pair for each alternative."""
         if self._next is not None:
             return self._next
-        found, firm = self.values.firmly(lambda: list(self._alternatives()))
+        needed = not self.closable()
+        found, firm = self.values.firmly(lambda: self.values.gather(self._alternatives, needed))
         if firm:
             self._next = found
         return found
@@ -84,7 +85,7 @@ class ArrayState:
                 value = viable_values(state, value)
                 if self.values.inhabited(value):
                     yield value, state
-            elif state.inhabited():
+            elif self.values.viable(state, state.inhabited):
                 yield value, state
 
     @property

@@ -22,6 +22,12 @@ class FuelExhausted(Exception):
     """Deciding a question about a language took more work than its limit."""
 
 
+class Work:
+    """Counts the states that searches have expanded, so that callers can tell what an answer took."""
+
+    states = 0
+
+
 def is_empty(term: Term, fuel: int = DEFAULT_FUEL) -> bool:
     """Whether there is no word. ``fuel`` limits the states that are expanded.
 
@@ -56,13 +62,14 @@ def _settle(term: Term, fuel: int) -> None:
 def _search(start: Term, fuel: int) -> None:
     """Best-first search for a word: the state whose shortest word could be shortest goes first."""
     came_from: dict[Term, Term | None] = {start: None}
-    queue: list[tuple[int, int, Term]] = [(start.min_len, 0, start)]
+    queue: list[tuple[int, int, int, Term]] = [(start.min_len, 0, 0, start)]
     pushed = 0
     while queue:
-        state = heappop(queue)[2]
+        state = heappop(queue)[3]
         if fuel <= 0:
             raise FuelExhausted
         fuel -= 1
+        Work.states += 1
         for _, after in transitions(state):
             if after in came_from or after._empty:
                 continue
@@ -74,9 +81,14 @@ def _search(start: Term, fuel: int) -> None:
                 _mark_inhabited(state, came_from)
                 return
             pushed -= 1
-            heappush(queue, (after.min_len, pushed, after))
+            heappush(queue, (after.min_len, _effort(after), pushed, after))
     for state in came_from:
         state._empty = True
+
+
+def _effort(term: Term) -> int:
+    """How far the parts of ``term`` are from their ends, taken together; breaks ties towards words for all of them."""
+    return sum([item.min_len for item in term.items]) if type(term) is And else term.min_len
 
 
 def _empty_without_bounds(term: Term, fuel: int) -> bool:
@@ -151,6 +163,29 @@ def live_transitions(term: Term, fuel: int = DEFAULT_FUEL) -> Moves:
             moves = tuple([move for move in moves if not is_empty(move[1], fuel)])
         term._live = moves
     return moves
+
+
+def open_transitions(term: Term) -> Moves:
+    """:func:`live_transitions` for a reader in the middle of a word, which must go on.
+
+    What cannot be decided within the fuel is left out, unless nothing else would be left.
+    """
+    fuel = DEFAULT_FUEL
+    while True:
+        try:
+            return live_transitions(term, fuel)
+        except FuelExhausted:
+            moves = [move for move in transitions(term) if _is_live(move[1], fuel)]
+            if moves or term.nullable:
+                return tuple(moves)
+            fuel *= 4
+
+
+def _is_live(term: Term, fuel: int) -> bool:
+    try:
+        return not is_empty(term, fuel)
+    except FuelExhausted:
+        return False
 
 
 def shortest(term: Term, fuel: int = DEFAULT_FUEL) -> str:

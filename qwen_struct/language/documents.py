@@ -9,16 +9,15 @@ thread only where a choice in the schema is still open. A state exists only if s
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable
 from enum import Enum
 from functools import cache
 
 from ..schema.algebra import ARRAY, FALSE_, NULL, NUMBER, OBJECT, STRING, TRUE_, Expr
-from .arrays import ArrayState
+from .arrays import ArrayState, array_states
 from .charset import CharSet
 from .lexemes import END, QUOTE, Lexeme, Literal, literal, number, text
-from .objects import ObjectState
+from .objects import ObjectState, object_states
 from .terms import EPSILON, Term, chars, concat, repeat, union
 from .terms import literal as fixed
 from .texts import name_before, value_before
@@ -108,19 +107,11 @@ class NameNode:
 
     def reachable(self, state: ObjectState) -> bool:
         """Whether a name at or below this node can come next."""
-        candidates = state.candidates()
-        if isinstance(candidates, range):
-            at = bisect_left(self.indices, candidates.start)
-            while at < len(self.indices) and self.indices[at] < candidates.stop:
-                if state.declared(self.indices[at]):
-                    return True
-                at += 1
-            return False
-        return any(i in candidates and state.declared(i) for i in self.indices)
+        return state.possible_among(self.indices)
 
     def ends_in(self, state: ObjectState) -> bool:
         """Whether a name that can come next ends at this node."""
-        return self.index is not None and self.index in state.candidates() and bool(state.declared(self.index))
+        return self.index is not None and state.possible(self.index)
 
 
 class Documents:
@@ -136,6 +127,7 @@ class Documents:
         self._colon = b": " if spaced else b":"
         self._comma = b"," if whitespace is not Whitespace.SPACED else b", "
         self.done = Continuation(lambda: [(END, self.done)])
+        values.strict = False  # the root has a value, so that from here on what takes too long can be left out
         self.start = self._value(root, self.done, 0).open()
 
     # Continuations, each under the key that makes it one object. ------------------------------------------------
@@ -180,22 +172,26 @@ class Documents:
 
     def _value(self, formula: Expr, after: Continuation, depth: int) -> Continuation:
         key = ("value", formula, after)
-        return self._cont(key, lambda: self.joined(self._open_value(formula, after, depth)))
+        open_ = lambda: self.joined(self.values.gather(lambda: self._open_value(formula, after, depth)))  # noqa: E731
+        return self._cont(key, open_)
 
     def _open_value(self, formula: Expr, after: Continuation, depth: int) -> Iterable[Thread]:
         values = self.values
         for kind, word in _WORDS:
             if values.has_value(formula, kind):
                 yield word, after
-        if values.has_value(formula, STRING):
+        if self._may_be(formula, STRING):
             term = values.string_term(values.restrict(formula, STRING))
             yield literal(b'"'), self._cont(("text", term.id, after), lambda: [(text(term), after)])
-        if values.has_value(formula, NUMBER):
+        if self._may_be(formula, NUMBER):
             yield number(values.number_term(values.restrict(formula, NUMBER))), after
-        for array in values.array_states(values.restrict(formula, ARRAY)):
+        for array in values.viable_states(array_states(values, values.restrict(formula, ARRAY))):
             yield literal(b"["), self._items(array, after, depth + 1, first=True)
-        for object_ in values.object_states(values.restrict(formula, OBJECT)):
+        for object_ in values.viable_states(object_states(values, values.restrict(formula, OBJECT))):
             yield literal(b"{"), self._members(object_, after, depth + 1, first=True)
+
+    def _may_be(self, formula: Expr, kind: int) -> bool:
+        return self.values.viable((formula, kind), lambda: self.values.has_value(formula, kind))
 
     def _gap(self, after: Continuation, depth: int) -> Continuation:
         """``after``, and blanks before it where the style leaves them open; ``depth`` 0: no line break."""
@@ -249,7 +245,7 @@ class Documents:
     def _open_members(self, state: ObjectState, after: Continuation, depth: int, first: bool) -> Iterable[Thread]:
         if state.closable():
             yield self._closing(b"}", depth, first), after
-        if any(state.declared(i) for i in state.candidates()) or state.undeclared():
+        if state.goes_on():
             name = self._cont(("name", state, after), lambda: self._open_name(state, after, depth))
             separator = self._separator(depth, first)
             if separator and self.style is Whitespace.FLEXIBLE:

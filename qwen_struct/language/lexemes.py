@@ -7,11 +7,14 @@ has one spelling. States are interned process-wide: the inside of a free string 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from .decide import live_transitions
-from .terms import EPSILON, Term
+from .charset import CharSet
+from .decide import FuelExhausted, is_empty, open_transitions
+from .terms import EPSILON, Term, derivative
 
 if TYPE_CHECKING:
     from .documents import Continuation
@@ -43,9 +46,21 @@ class Lexeme:
     def _build(self) -> dict[int, Lexeme]:
         raise NotImplementedError
 
+    def move(self, byte: int) -> Lexeme | None:
+        """The state after ``byte`` if it may come. For one byte, this can be less work than all ``moves``."""
+        return self.moves.get(byte)
+
+    def groups(self) -> list[tuple[bytes, Lexeme]]:
+        """:attr:`moves` by the states that they lead to."""
+        return [(bytes((byte,)), state) for byte, state in self.moves.items()]
+
     def closed(self, after: Continuation) -> Continuation:
         """What comes after the closing quote, given the continuation of the thread that stands here."""
         return after
+
+    def targets(self) -> tuple[Term, ...]:
+        """In a string: the terms of which one is still to come once the character being read is complete."""
+        raise NotImplementedError
 
 
 class Literal(Lexeme):
@@ -67,51 +82,78 @@ class Text(Lexeme):
         super().__init__(quote=term.nullable)
         self.term = term
 
+    def targets(self) -> tuple[Term, ...]:
+        return (self.term,)
+
     def _build(self) -> dict[int, Lexeme]:
-        moves: dict[int, Lexeme] = {}
-        wide: list[tuple[int, int, Term]] = []
-        escaped: list[tuple[int, Term]] = []
-        for characters, after in live_transitions(self.term):
-            state = text(after)
-            for low, high in characters.ranges:
-                for point in range(low, min(high, 0x7F) + 1):
-                    if point < 0x20 or point == QUOTE or point == BACKSLASH:
-                        escaped.append((point, after))
-                    else:
-                        moves[point] = state
-                if high > 0x7F:
-                    wide.append((max(low, 0x80), high, after))
+        return {byte: state for some, state in self.groups() for byte in some}
+
+    def move(self, byte: int) -> Lexeme | None:
+        if byte < 0x20 or byte == QUOTE:
+            return None
+        if self._moves is None and byte <= 0x7F and byte != BACKSLASH:
+            after = derivative(self.term, byte)
+            try:
+                return text(after) if after.inhabited or not is_empty(after) else None
+            except FuelExhausted:  # what else may come decides whether this may
+                pass
+        return self.moves.get(byte)
+
+    def groups(self) -> list[tuple[bytes, Lexeme]]:
+        found: list[tuple[bytes, Lexeme]] = []
+        wide: list[tuple[int, int, int]] = []
+        escaped: list[tuple[bytes, Term]] = []
+        moves = open_transitions(self.term)
+        for i, (characters, after) in enumerate(moves):
+            raw, escapes, segments = _spellings(characters)
+            if raw:
+                found.append((raw, text(after)))
+            if escapes:
+                escaped.append((escapes, after))
+            wide += [(low, high, i) for low, high in segments]
         if escaped:
-            moves[BACKSLASH] = _Escape.of(tuple(escaped))
+            found.append((bytes((BACKSLASH,)), _Escape.of(tuple(escaped))))
         if wide:
-            wide.sort(key=lambda segment: segment[0])
-            moves.update(_lead_bytes(wide))
-        return moves
+            found += _instances(_lead_bytes(tuple(sorted(wide))), [after for _, after in moves])
+        return found
+
+
+@lru_cache(4_096)
+def _spellings(characters: CharSet) -> tuple[bytes, bytes, tuple[tuple[int, int], ...]]:
+    """The characters that are written as they are in one byte, those that are escaped, and the ranges of the others."""
+    ascii_ = [p for low, high in characters.ranges if low < 0x80 for p in range(low, min(high, 0x7F) + 1)]
+    escaped = bytes([p for p in ascii_ if p < 0x20 or p == QUOTE or p == BACKSLASH])
+    wide = tuple([(max(low, 0x80), high) for low, high in characters.ranges if high >= 0x80])
+    return bytes([p for p in ascii_ if p not in escaped]), escaped, wide
 
 
 class _Escape(Lexeme):
     """After a backslash; the characters that the escape may stand for, with the terms after them."""
 
-    __slots__ = ("targets",)
+    __slots__ = ("characters",)
 
-    def __init__(self, targets: tuple[tuple[int, Term], ...]) -> None:
+    def __init__(self, characters: tuple[tuple[bytes, Term], ...]) -> None:
         super().__init__()
-        self.targets = targets
+        self.characters = characters
+
+    def targets(self) -> tuple[Term, ...]:
+        return tuple([after for _, after in self.characters])
 
     @staticmethod
-    def of(targets: tuple[tuple[int, Term], ...]) -> Lexeme:
-        key = ("escape", tuple((point, after.id) for point, after in targets))
-        return _intern(key, lambda: _Escape(targets))
+    def of(characters: tuple[tuple[bytes, Term], ...]) -> Lexeme:
+        key = ("escape", tuple([(points, after.id) for points, after in characters]))
+        return _intern(key, lambda: _Escape(characters))
 
     def _build(self) -> dict[int, Lexeme]:
         moves: dict[int, Lexeme] = {}
         spelled_out: list[tuple[bytes, Term]] = []
-        for point, after in self.targets:
-            short = _SHORT_ESCAPES.get(point)
-            if short is not None:
-                moves[short] = text(after)
-            else:
-                spelled_out.append((b"00" + bytes((_HEX[point >> 4], _HEX[point & 15])), after))
+        for points, after in self.characters:
+            for point in points:
+                short = _SHORT_ESCAPES.get(point)
+                if short is not None:
+                    moves[short] = text(after)
+                else:
+                    spelled_out.append((b"00" + bytes((_HEX[point >> 4], _HEX[point & 15])), after))
         if spelled_out:
             moves[0x75] = _Hex.of(tuple(spelled_out))
         return moves
@@ -120,21 +162,24 @@ class _Escape(Lexeme):
 class _Hex(Lexeme):
     """Inside the four digits of a ``\\u00xx`` escape."""
 
-    __slots__ = ("targets",)
+    __slots__ = ("spellings",)
 
-    def __init__(self, targets: tuple[tuple[bytes, Term], ...]) -> None:
+    def __init__(self, spellings: tuple[tuple[bytes, Term], ...]) -> None:
         super().__init__()
-        self.targets = targets
+        self.spellings = spellings
+
+    def targets(self) -> tuple[Term, ...]:
+        return tuple([after for _, after in self.spellings])
 
     @staticmethod
-    def of(targets: tuple[tuple[bytes, Term], ...]) -> Lexeme:
-        key = ("hex", tuple((digits, after.id) for digits, after in targets))
-        return _intern(key, lambda: _Hex(targets))
+    def of(spellings: tuple[tuple[bytes, Term], ...]) -> Lexeme:
+        key = ("hex", tuple((digits, after.id) for digits, after in spellings))
+        return _intern(key, lambda: _Hex(spellings))
 
     def _build(self) -> dict[int, Lexeme]:
         moves: dict[int, Lexeme] = {}
         longer: dict[int, list[tuple[bytes, Term]]] = {}
-        for digits, after in self.targets:
+        for digits, after in self.spellings:
             if len(digits) == 1:
                 moves[digits[0]] = text(after)
             else:
@@ -143,53 +188,79 @@ class _Hex(Lexeme):
         return moves
 
 
-Segments = tuple[tuple[int, int, Term], ...]  # code points low..high, relative to the block, lead to a term
+Segments = tuple[tuple[int, int, int], ...]  # code points low..high, relative to the block, lead to term number i
+Block = tuple[bytes, int, Segments]  # the bytes that lead there, how many are to come after them, what they may be
 
 
 class _Continue(Lexeme):
     """Inside a UTF-8 sequence with ``left`` bytes to come; the segments of the block of 64**left code points."""
 
-    __slots__ = ("left", "segments")
+    __slots__ = ("left", "segments", "terms")
 
-    def __init__(self, left: int, segments: Segments) -> None:
+    def __init__(self, left: int, segments: Segments, terms: tuple[Term, ...]) -> None:
         super().__init__()
-        self.left, self.segments = left, segments
+        self.left, self.segments, self.terms = left, segments, terms
+
+    def targets(self) -> tuple[Term, ...]:
+        return self.terms
 
     @staticmethod
-    def of(left: int, segments: Segments) -> Lexeme:
+    def of(left: int, segments: Segments, terms: Sequence[Term]) -> Lexeme:
         if left == 0:
-            return text(segments[0][2])
-        key = ("utf-8", left, tuple((low, high, after.id) for low, high, after in segments))
-        return _intern(key, lambda: _Continue(left, segments))
+            return text(terms[segments[0][2]])
+        used = dict.fromkeys([i for _, _, i in segments])
+        if len(used) < len(terms) or list(used) != list(range(len(used))):
+            places = {i: place for place, i in enumerate(used)}
+            segments, terms = tuple([(low, high, places[i]) for low, high, i in segments]), [terms[i] for i in used]
+        key = ("utf-8", left, segments, *[after.id for after in terms])
+        return _intern(key, lambda: _Continue(left, segments, tuple(terms)))
 
     def _build(self) -> dict[int, Lexeme]:
-        size = 64 ** (self.left - 1)
-        return {0x80 + block: _Continue.of(self.left - 1, part) for block, part in _cut(self.segments, size, 0, 63)}
+        return {byte: state for some, state in self.groups() for byte in some}
+
+    def groups(self) -> list[tuple[bytes, Lexeme]]:
+        return _instances(_continuation_bytes(self.left, self.segments), self.terms)
 
 
-def _cut(segments: Segments, size: int, first: int, last: int) -> list[tuple[int, Segments]]:
-    """The non-empty blocks of ``size`` code points among ``first``..``last``, with segments relative to each."""
-    found: dict[int, list[tuple[int, int, Term]]] = {}
-    for low, high, after in segments:
-        for block in range(max(low // size, first), min(high // size, last) + 1):
-            start = block * size
+def _instances(blocks: tuple[Block, ...], terms: Sequence[Term]) -> list[tuple[bytes, Lexeme]]:
+    return [(some, _Continue.of(left, segments, terms)) for some, left, segments in blocks]
+
+
+def _cut(segments: Segments, size: int) -> dict[int, Segments]:
+    """The non-empty blocks of ``size`` code points, with segments relative to each."""
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for low, high, i in segments:
+        for block in range(low // size, high // size + 1):
             part = found.setdefault(block, [])
-            begin, end = max(low - start, 0), min(high - start, size - 1)
-            if part and part[-1][1] + 1 == begin and part[-1][2] is after:
-                part[-1] = (part[-1][0], end, after)
+            begin, end = max(low - block * size, 0), min(high - block * size, size - 1)
+            if part and part[-1][1] + 1 == begin and part[-1][2] == i:
+                part[-1] = (part[-1][0], end, i)
             else:
-                part.append((begin, end, after))
-    return [(block, tuple(part)) for block, part in found.items()]
+                part.append((begin, end, i))
+    return {block: tuple(part) for block, part in found.items()}
 
 
-def _lead_bytes(wide: list[tuple[int, int, Term]]) -> dict[int, Lexeme]:
-    """The lead bytes of the code points in ``wide`` (sorted, without surrogates), and the states after them."""
-    moves: dict[int, Lexeme] = {}
+def _blocks(parts: dict[int, Segments], lead: int, left: int) -> list[Block]:
+    """The blocks ``parts``, number i behind byte ``lead`` + i; equal ones together."""
+    alike: dict[Segments, list[int]] = {}
+    for block, part in parts.items():
+        alike.setdefault(part, []).append(lead + block)
+    return [(bytes(some), left, part) for part, some in alike.items()]
+
+
+@lru_cache(1_024)
+def _continuation_bytes(left: int, segments: Segments) -> tuple[Block, ...]:
+    return tuple(_blocks(_cut(segments, 64 ** (left - 1)), 0x80, left - 1))
+
+
+@lru_cache(1_024)
+def _lead_bytes(wide: Segments) -> tuple[Block, ...]:
+    """The lead bytes of the code points in ``wide`` (sorted, from 0x80 on, without surrogates)."""
+    found: list[Block] = []
     for left, lead, least, most in ((1, 0xC0, 0x80, 0x7FF), (2, 0xE0, 0x800, 0xFFFF), (3, 0xF0, 0x10000, 0x10FFFF)):
-        inside = tuple((max(lo, least), min(hi, most), after) for lo, hi, after in wide if lo <= most and hi >= least)
-        for block, part in _cut(inside, 64**left, 0, 63):
-            moves[lead + block] = _Continue.of(left, part)
-    return moves
+        inside = tuple([(max(lo, least), min(hi, most), i) for lo, hi, i in wide if lo <= most and hi >= least])
+        found += _blocks(_cut(inside, 64**left), lead, left)
+    return tuple(found)
 
 
 class Number(Lexeme):
@@ -204,7 +275,7 @@ class Number(Lexeme):
     def _build(self) -> dict[int, Lexeme]:
         return {
             point: number(after)
-            for characters, after in live_transitions(self.term)
+            for characters, after in open_transitions(self.term)
             for low, high in characters.ranges
             for point in range(low, min(high, 0x7F) + 1)
         }

@@ -21,19 +21,39 @@ if TYPE_CHECKING:
 Outcome = tuple[Expr, Expr]  # (what the value must satisfy, what is left for the rest)
 
 
-def rebuild(values: Values, formula: Expr, leaf: Callable[[Expr], Expr]) -> Expr:
-    """``formula`` with every node that is not a connective replaced by ``leaf(node)``."""
+def rebuild(
+    values: Values,
+    formula: Expr,
+    leaf: Callable[[Expr], Expr],
+    keep: Callable[[Expr], bool] = lambda part: False,
+    memo: dict[Expr, Expr] | None = None,
+) -> Expr:
+    """``formula`` with every node that is not a connective replaced by ``leaf(node)``; parts to ``keep`` stay.
+
+    ``memo`` remembers what became of the connectives, for further calls with the same ``leaf``.
+    """
+    if formula is TRUE or formula is FALSE or keep(formula):
+        return formula
+    if type(formula) not in (And, Or, One, Not):
+        return leaf(formula)
+    known = memo.get(formula) if memo is not None else None
+    if known is None:
+        known = _rebuild(values, formula, leaf, keep, memo)
+        if memo is not None:
+            memo[formula] = known
+    return known
+
+
+def _rebuild(
+    values: Values, formula: Expr, leaf: Callable[[Expr], Expr], keep: Callable[[Expr], bool], memo: dict | None
+) -> Expr:
     a = values.algebra
-    match formula:
-        case And():
-            return a.all([rebuild(values, p, leaf) for p in formula.parts])
-        case Or():
-            return a.any([rebuild(values, p, leaf) for p in formula.parts])
-        case One():
-            return a.one([rebuild(values, p, leaf) for p in formula.parts])
-        case Not():
-            return a.negate(rebuild(values, formula.part, leaf))
-    return formula if formula is TRUE or formula is FALSE else leaf(formula)
+    if type(formula) is Not:
+        return a.negate(rebuild(values, formula.part, leaf, keep, memo))
+    parts = [rebuild(values, p, leaf, keep, memo) for p in formula.key[1]]
+    if type(formula) is And:
+        return a.all(parts)
+    return a.any(parts) if type(formula) is Or else a.one(parts)
 
 
 def holds(values: Values, value: Expr) -> Expr:
@@ -48,12 +68,13 @@ def outcomes(values: Values, formula: Expr, given: Expr = TRUE) -> list[Outcome]
     """
     a = values.algebra
     by_rest: dict[Expr, list[Expr]] = {}
-    for value, rest in _split(values, formula, given):
+    for value, rest in branches(values, formula, given, narrow=True):
         by_rest.setdefault(rest, []).append(value)
     return [(a.any(found), rest) for rest, found in by_rest.items()]
 
 
-def _split(values: Values, formula: Expr, given: Expr) -> Iterator[Outcome]:
+def branches(values: Values, formula: Expr, given: Expr = TRUE, narrow: bool = False) -> Iterator[Outcome]:
+    """The same one by one; the same rest may come more than once. ``narrow``: keep what values must satisfy small."""
     a = values.algebra
     if type(formula) is Holds:
         given, formula = a.all([given, formula.value]), TRUE
@@ -61,17 +82,34 @@ def _split(values: Values, formula: Expr, given: Expr) -> Iterator[Outcome]:
         asked = [p.value for p in formula.parts if type(p) is Holds]
         if asked:
             given, formula = a.all([given, *asked]), a.all([p for p in formula.parts if type(p) is not Holds])
-    if formula is FALSE or not values.inhabited(given):
+    values.spend(size(formula))
+    if formula is FALSE or not values.viable(given, lambda: values.inhabited(given)):
         return
-    question = _question(formula)
+    question = next(iter(_questions(formula)), None)
     if question is None:
         yield given, formula
         return
     for answer in (TRUE, FALSE):
         condition = question.value if answer is TRUE else a.negate(question.value)
-        decided = rebuild(values, formula, lambda leaf, answer=answer: answer if leaf is question else leaf)  # type: ignore[misc]
+        decided = _answered(values, formula, question, answer)
         if decided is not FALSE:
-            yield from _split(values, decided, _narrow(values, given, condition))
+            both = _narrow(values, given, condition) if narrow else a.all([given, condition])
+            yield from branches(values, decided, both, narrow)
+
+
+def size(formula: Expr) -> int:
+    """What working on ``formula`` once counts as, in steps of fuel."""
+    return 1 + len(formula.parts) // 8 if type(formula) in (And, Or, One) else 1  # type: ignore[attr-defined]
+
+
+def _answered(values: Values, formula: Expr, question: Holds, answer: Expr) -> Expr:
+    return rebuild(
+        values,
+        formula,
+        lambda leaf: answer if leaf is question else leaf,
+        lambda part: question not in _questions(part),
+        question.memo.setdefault(answer, {}),
+    )
 
 
 def _narrow(values: Values, given: Expr, condition: Expr) -> Expr:
@@ -83,12 +121,20 @@ def _narrow(values: Values, given: Expr, condition: Expr) -> Expr:
     return both
 
 
-def _question(formula: Expr) -> Holds | None:
-    match formula:
-        case Holds():
-            return formula
-        case And() | Or() | One():
-            return next((q for p in formula.parts if (q := _question(p)) is not None), None)
-        case Not():
-            return _question(formula.part)
-    return None
+def _questions(formula: Expr) -> dict[Holds, None]:
+    """The open questions in ``formula``, in order."""
+    found = formula.memo.get("questions")
+    if found is None:
+        match formula:
+            case Holds():
+                found = {formula: None}
+            case And() | Or() | One():
+                found = {}
+                for part in formula.parts:
+                    found.update(_questions(part))
+            case Not():
+                found = _questions(formula.part)
+            case _:
+                found = {}
+        formula.memo["questions"] = found
+    return found

@@ -47,7 +47,7 @@ class Position:
             elif byte == QUOTE and lexeme.quote:
                 ended = lexeme.closed(after)
             else:
-                moved = lexeme.moves.get(byte)
+                moved = lexeme.move(byte)
                 if moved is not None:
                     found.append((moved, after))
                     if moved.nullable and after.captures is not None:

@@ -7,20 +7,16 @@ named one by one.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SchemaBudgetError
 from ..schema.algebra import (
     FALSE,
-    NUMBER,
     TRUE,
     Algebra,
     And,
-    Bound,
     Contains,
     Expr,
     Item,
@@ -29,7 +25,6 @@ from ..schema.algebra import (
     NumItems,
     One,
     Or,
-    Types,
     Unique,
 )
 from .outcomes import rebuild
@@ -39,7 +34,6 @@ if TYPE_CHECKING:
     from .arrays import ArrayState
     from .values import Values
 
-_EXACT_INTEGERS = 1 << 53  # below, a double holds every integer, and no two decimals near one are the same double
 _MAX_KINDS = 4  # formulas about items to come whose combinations are tried one by one
 _MAX_LISTED = 32  # values that are tried one by one
 
@@ -77,28 +71,8 @@ def seen_before(algebra: Algebra, unique: Unique) -> Expr:
     """Holds of the values that equal one seen."""
     found = unique.memo.get("seen")
     if found is None:
-        found = unique.memo["seen"] = _among(algebra, map(read, sorted(unique.seen)))
+        found = unique.memo["seen"] = algebra.among(map(read, sorted(unique.seen)))
     return found
-
-
-def _among(a: Algebra, values: Iterable[Any]) -> Expr:
-    others: list[Any] = []
-    numbers: list[Decimal] = []
-    for value in values:
-        (numbers if isinstance(value, Decimal) else others).append(value)
-    return a.any([a.among(others), *(_same_double(a, n) for n in numbers)])
-
-
-def _same_double(a: Algebra, number: Decimal) -> Expr:
-    """Holds of the numbers that a reader cannot tell from ``number``: those of the same double."""
-    integral = number == number.to_integral_value()
-    if integral and abs(number) >= _EXACT_INTEGERS:
-        return a.constant(number)
-    near = float(number)
-    low, high = (
-        (Decimal(near) + Decimal(math.nextafter(near, towards))) / 2 for towards in (-math.inf, math.inf)
-    )
-    return a.all([a.atom(Types, NUMBER), a.atom(Bound, ">=", low), a.atom(Bound, "<=", high)])
 
 
 def enough_values(values: Values, places: list[Expr]) -> bool:

@@ -8,11 +8,12 @@ empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import TypeVar
 
 from ..errors import SchemaBudgetError, UnresolvableReferenceError, UnsupportedSchemaError
 from ..schema.algebra import (
+    ANY_TYPE,
     ARRAY,
     FALSE,
     NUMBER,
@@ -37,7 +38,8 @@ from ..schema.algebra import (
     type_of,
 )  # fmt: skip
 from .arrays import ArrayState, array_states
-from .decide import FuelExhausted, is_empty
+from .decide import DEFAULT_FUEL as TERM_FUEL
+from .decide import FuelExhausted, Work, is_empty, is_infinite, words
 from .ecma import PatternError, UnsupportedPatternError, parse_pattern
 from .formats import format_term
 from .numbers import fold, number_term
@@ -45,7 +47,11 @@ from .objects import ObjectState, object_states
 from .terms import ANY, EMPTY, Term, complement, length, literals, union
 
 DEFAULT_FUEL = 200_000
+_TERM = 16  # steps that a state of a language of strings or numbers counts as while decoding
+_GATHERED, _SHARE = 4, 16  # what part of the fuel all alternatives of a place get while decoding, and one of them
+_SCALES = tuple(4**i for i in range(10))  # how much more fuel what is needed gets, from try to try
 T = TypeVar("T")
+S = TypeVar("S", ArrayState, ObjectState)
 
 
 class Values:
@@ -54,6 +60,11 @@ class Values:
     def __init__(self, algebra: Algebra, fuel: int = DEFAULT_FUEL, any_order: bool = False) -> None:
         self.algebra, self.any_order = algebra, any_order
         self._fuel = self._left = fuel
+        self.strict = True  # running out of fuel is an error; once decoding begins, see :meth:`gather`
+        self._scale = 1
+        self._metered = False  # whether what is asked now shares one account of fuel
+        self._complete = True  # whether nothing was left out since someone last asked
+        self._left_out: set[Hashable] = set()
         self._known: dict[Hashable, bool] = {}
         self._deciding: dict[Hashable, int] = {}  # question -> how many were open when it was asked
         self._lowest_assumed = 0
@@ -151,8 +162,34 @@ class Values:
             return formula is TRUE
         return self.decide(formula, lambda: any(self.has_value(formula, kind) for kind in TYPES))
 
+    def types(self, formula: Expr) -> int:
+        """The types that values of ``formula`` may have, as far as that is plain to see."""
+        found = formula.memo.get("types")
+        if found is None:
+            formula.memo["types"] = ANY_TYPE  # for a formula that contains itself
+            found = formula.memo["types"] = self._types(formula)
+        return found
+
+    def _types(self, formula: Expr) -> int:
+        mask = ANY_TYPE
+        match formula:
+            case Types():
+                return formula.mask
+            case And():
+                for part in formula.parts:
+                    mask &= self.types(part)
+            case Or() | One():
+                mask = 0
+                for part in formula.parts:
+                    mask |= self.types(part)
+            case Ref():
+                return ANY_TYPE if formula.target is None else self.types(formula.target)
+        return mask
+
     def has_value(self, formula: Expr, kind: int) -> bool:
         """Whether some value of the type ``kind`` satisfies ``formula``."""
+        if not self.types(formula) & kind:
+            return False
         rest = self.restrict(formula, kind)
         if rest is TRUE or rest is FALSE:
             return rest is TRUE
@@ -173,14 +210,37 @@ class Values:
         """The states of objects before their first member, those that some object completes."""
         return (s for s in object_states(self, formula) if s.inhabited())
 
+    def viable_states(self, states: Iterable[S]) -> Iterator[S]:
+        """Those of ``states`` that some array or object completes, as far as :meth:`viable` can tell."""
+        return (state for state in states if self.viable(state, state.inhabited))
+
     def disjoint(self, left: Expr, right: Expr) -> bool:
         """Whether no value satisfies both."""
         return not self.inhabited(self.algebra.all([left, right]))
 
     def empty(self, term: Term) -> bool:
         """Whether a language of strings or numbers has no word."""
+        if term.inhabited:
+            return False
+        fuel, before = TERM_FUEL * self._scale, Work.states
+        if self._metered:
+            fuel = min(fuel, max(self._left // _TERM, 1))
         try:
-            return is_empty(term)
+            empty = is_empty(term, fuel)
+        except FuelExhausted as error:
+            raise self._exhausted() from error
+        finally:
+            self._left -= (Work.states - before) * (_TERM if self._metered else 2)
+        return empty
+
+    def words(self, term: Term, limit: int) -> list[str] | None:
+        """The words of a language of strings in order, or None when there are more than ``limit``.
+
+        Where searches draw at most ``limit`` of them, they cannot tell that there are no more than that.
+        """
+        fuel = TERM_FUEL * self._scale
+        try:
+            return None if is_infinite(term, fuel) else words(term, limit, fuel)
         except FuelExhausted as error:
             raise self._exhausted() from error
 
@@ -197,13 +257,15 @@ class Values:
         if open_since is not None:
             self._lowest_assumed = min(self._lowest_assumed, open_since)
             return False
-        self._left = self._left - 1 if self._deciding else self._fuel
-        if self._left <= 0:
-            raise self._exhausted()
+        if not self._deciding and not self._metered:
+            self._left = self._fuel
+        self.spend()
         depth = self._deciding[question] = len(self._deciding)
         outer, self._lowest_assumed = self._lowest_assumed, depth
         try:
             result = answer()
+        except RecursionError as error:
+            raise self._exhausted() from error
         finally:
             del self._deciding[question]
             lowest, self._lowest_assumed = self._lowest_assumed, min(outer, self._lowest_assumed)
@@ -212,12 +274,83 @@ class Values:
             self._lowest_assumed = outer
         return result
 
+    def spend(self, steps: int = 1) -> None:
+        """Counts steps of the question being answered, or of the alternatives being gathered."""
+        if self._deciding or self._metered:
+            self._left -= steps
+            if self._left <= 0:
+                raise self._exhausted()
+
+    def gather(self, make: Callable[[], Iterable[T]], needed: bool = True) -> list[T]:
+        """All that ``make()`` gives. When decoding, what takes more than the fuel is left out, see :meth:`viable`.
+
+        ``needed``: there is something, since what was read so far can be completed; then the fuel grows until it is
+        found. The text becomes stricter than the schema where something is left out, but it never ends in nothing.
+        """
+        if self._deciding or self._metered or self.strict:
+            return list(make())
+        try:
+            for self._scale in _SCALES:
+                found = self._within_fuel(make)
+                if found or self._complete or not needed:
+                    return found
+                self._left_out.clear()
+            raise self._exhausted()
+        finally:
+            self._scale = 1
+
+    def _within_fuel(self, make: Callable[[], Iterable[T]]) -> list[T]:
+        found: list[T] = []
+        self._left, self._metered, self._complete = self._fuel * self._scale // _GATHERED, True, True
+        try:
+            for item in make():
+                found.append(item)
+        except (SchemaBudgetError, RecursionError):
+            self._complete = False
+        finally:
+            self._metered = False
+        return found
+
+    def viable(self, question: Hashable, answer: Callable[[], bool]) -> bool:
+        """``answer()``; when decoding, False if it takes more than its share of the fuel."""
+        if self._deciding or self.strict:
+            return answer()
+        if question in self._left_out:
+            self._complete = False
+            return False
+        outer, metered, share = self._left, self._metered, self._fuel * self._scale // _SHARE
+        granted = self._left = min(share, outer) if metered else share
+        self._metered = True
+        try:
+            return answer()
+        except (SchemaBudgetError, RecursionError):
+            self._left_out.add(question)
+            self._complete = False
+            return False
+        finally:
+            self._left, self._metered = outer - (granted - self._left), metered
+
+    def strictly(self, compute: Callable[[], T]) -> T:
+        """``compute()`` with nothing left out. Raises: SchemaBudgetError."""
+        outer, self.strict = self.strict, True
+        try:
+            return compute()
+        finally:
+            self.strict = outer
+
     def firmly(self, compute: Callable[[], T]) -> tuple[T, bool]:
-        """``compute()``, and whether it may be remembered: it rests on no assumption about a question still open."""
+        """``compute()``, and whether it may be remembered.
+
+        That is so if it rests on no assumption about a question still open, and nothing was left out.
+        """
         outer, self._lowest_assumed = self._lowest_assumed, len(self._deciding)
-        result = compute()
-        firm = self._lowest_assumed >= len(self._deciding)
-        self._lowest_assumed = min(outer, self._lowest_assumed)
+        complete, self._complete = self._complete, True
+        try:
+            result = compute()
+            firm = self._complete and self._lowest_assumed >= len(self._deciding)
+        finally:
+            self._lowest_assumed = min(outer, self._lowest_assumed)
+            self._complete = self._complete and complete
         return result, firm
 
     @staticmethod

@@ -64,7 +64,7 @@ def few(values: Values, formula: Expr, limit: int) -> list[Any] | None:
         return known
     formula.memo[key] = _OPEN
     try:
-        found, firm = values.firmly(lambda: _few(values, formula, limit))
+        found, firm = values.firmly(lambda: values.strictly(lambda: _few(values, formula, limit)))
     finally:
         del formula.memo[key]
     if firm:

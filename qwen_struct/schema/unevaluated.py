@@ -1,27 +1,46 @@
 """``unevaluatedProperties`` and ``unevaluatedItems``: what no other keyword has looked at.
 
-What has been looked at depends on which of the subschemas applied in place are valid. Each combination that makes a
-difference is a :class:`Case`: the condition under which it arises, and what is evaluated then. The keyword becomes the
-disjunction of its cases, and no annotation is needed while a value is read.
+What has been looked at depends on which of the subschemas applied in place are valid. Each of them is a
+:class:`Source`: the condition under which it counts, and what it evaluates. More valid subschemas only evaluate more,
+so that each name and position has a formula of its own: one of the sources for it counts, or the value satisfies the
+keyword. No annotation is needed while a value is read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SchemaBudgetError
-from .algebra import OBJECT, TRUE, Expr, Items, KeySet, Properties, Required, Types
+from .algebra import (
+    FALSE,
+    OBJECT,
+    TRUE,
+    Algebra,
+    Expr,
+    Item,
+    Items,
+    KeySet,
+    Pattern,
+    Properties,
+    Property,
+    Required,
+    StringIn,
+    Types,
+)
 
 if TYPE_CHECKING:
     from .parse import Here
 
-_MAX_CASES = 4_096
+_MAX_SOURCES = 4_096
+_MAX_SPLIT = 8  # conditional sources that are no list of names or positions; each doubles the formula
 
 
 @dataclass(frozen=True)
-class Case:
-    """What is evaluated when ``condition`` holds."""
+class Source:
+    """What is evaluated where ``condition`` holds."""
 
     condition: Expr = TRUE
     names: frozenset[str] = frozenset()
@@ -29,135 +48,155 @@ class Case:
     all_properties: bool = False
     num_items: int = 0  # from the front
     all_items: bool = False
-    contained: frozenset[Expr] = frozenset()  # items that satisfy one of these
+    contained: Expr = FALSE  # items that satisfy this
 
     @property
     def evaluated(self) -> tuple:
         return (self.names, self.patterns, self.all_properties, self.num_items, self.all_items, self.contained)
 
 
+_NOTHING = Source().evaluated
+
+
 def unevaluated_properties(here: Here, value: Any) -> Expr:
     """The formula of ``unevaluatedProperties``."""
     a = here.parser.algebra
     schema = here.sub(value, "unevaluatedProperties")
+    sources = _sources(here, "unevaluatedProperties")
     branches = []
-    for case in _cases(here, "unevaluatedProperties"):
-        others = KeySet(names=case.names, patterns=case.patterns, complement=True)
-        rest = TRUE if case.all_properties else a.atom(Properties, others, schema)
-        branches.append(a.all([case.condition, rest]))
+    for condition, counting in _splits(here, sources, lambda source: bool(source.patterns)):
+        patterns = frozenset().union(*(source.patterns for source in counting))
+        branches.append(a.all([condition, _properties(a, sources, patterns, schema)]))
     return a.any(branches)
+
+
+def _properties(a: Algebra, sources: list[Source], patterns: frozenset[str], schema: Expr) -> Expr:
+    """What is asked of the members whose names match none of ``patterns``."""
+    every = [source.condition for source in sources if source.all_properties]
+    conditions: dict[str, list[Expr]] = {}
+    for source in sources:
+        for name in sorted(source.names):
+            conditions.setdefault(name, []).append(source.condition)
+    alike: dict[tuple[Expr, ...], list[str]] = {}
+    for name, counted in conditions.items():
+        alike.setdefault(tuple(counted), []).append(name)
+    parts = [a.any([*every, *counted, _members(a, names, patterns, schema)]) for counted, names in alike.items()]
+    others = a.atom(Properties, KeySet(names=conditions, patterns=patterns, complement=True), schema)
+    return a.all([*parts, a.any([*every, others])])
+
+
+def _members(a: Algebra, names: list[str], patterns: frozenset[str], schema: Expr) -> Expr:
+    if not patterns:
+        return a.all([a.atom(Property, name, schema) for name in names])
+    unmatched = a.all([a.atom(StringIn, tuple(names)), *(a.negate(a.atom(Pattern, p)) for p in sorted(patterns))])
+    return a.atom(Properties, KeySet(satisfying=[unmatched]), schema)
 
 
 def unevaluated_items(here: Here, value: Any) -> Expr:
     """The formula of ``unevaluatedItems``."""
     a = here.parser.algebra
     schema = here.sub(value, "unevaluatedItems")
+    sources = _sources(here, "unevaluatedItems")
     branches = []
-    for case in _cases(here, "unevaluatedItems"):
-        item = a.any([*sorted(case.contained, key=id), schema])
-        rest = TRUE if case.all_items else a.atom(Items, case.num_items, item)
-        branches.append(a.all([case.condition, rest]))
+    for condition, counting in _splits(here, sources, lambda source: source.contained is not FALSE):
+        item = a.any([*(source.contained for source in counting), schema])
+        branches.append(a.all([condition, _positions(a, sources, item)]))
     return a.any(branches)
 
 
-def _cases(here: Here, asking: str | None = None) -> list[Case]:
-    """The cases of one schema object; those of ``asking``, the keyword that wants to know, are left out."""
-    found = [_own(here, asking)]
-    for options in _in_place(here):
-        found = _merged(here, [_both(here, left, right) for left in found for right in options])
-    return found
+def _positions(a: Algebra, sources: list[Source], item: Expr) -> Expr:
+    """What is asked of the items, each of which must satisfy ``item`` where no source evaluates its position."""
+    every = [source.condition for source in sources if source.all_items]
+    parts, start = [], 0
+    for end in sorted({source.num_items for source in sources} - {0}):
+        counted = [source.condition for source in sources if source.num_items >= end]
+        between = a.all([a.atom(Item, index, item) for index in range(start, end)])
+        parts.append(a.any([*every, *counted, between]))
+        start = end
+    return a.all([*parts, a.any([*every, a.atom(Items, start, item)])])
 
 
-def _own(here: Here, asking: str | None) -> Case:
+def _splits(here: Here, sources: list[Source], wanted: Callable[[Source], bool]) -> Iterator[tuple[Expr, list[Source]]]:
+    """The sets of ``wanted`` sources that may count, each under the condition that they do.
+
+    That the others do not count need not be said: the more sources count, the less is asked.
+    """
+    always = [source for source in sources if wanted(source) and source.condition is TRUE]
+    sometimes = [source for source in sources if wanted(source) and source.condition is not TRUE]
+    if len(sometimes) > _MAX_SPLIT:
+        message = f"what is evaluated here depends on more than {_MAX_SPLIT} subschemas with patterns; simplify it"
+        raise SchemaBudgetError(message, pointer=here.pointer)
+    for choice in product((True, False), repeat=len(sometimes)):
+        counting = [source for source, counts in zip(sometimes, choice, strict=True) if counts]
+        yield here.parser.algebra.all([source.condition for source in counting]), [*always, *counting]
+
+
+def _sources(here: Here, asking: str | None = None) -> list[Source]:
+    """What one schema object evaluates, but for ``asking``, the keyword that wants to know."""
+    a = here.parser.algebra
+    by_evaluated: dict[tuple, list[Source]] = {}
+    for source in [_own(here, asking), *_in_place(here)]:
+        if source.evaluated != _NOTHING:
+            by_evaluated.setdefault(source.evaluated, []).append(source)
+    if len(by_evaluated) > _MAX_SOURCES:
+        message = f"what is evaluated here depends on more than {_MAX_SOURCES} subschemas; simplify it"
+        raise SchemaBudgetError(message, pointer=here.pointer)
+    return [replace(same[0], condition=a.any([s.condition for s in same])) for same in by_evaluated.values()]
+
+
+def _own(here: Here, asking: str | None) -> Source:
     """What the schema object's own keywords evaluate."""
     schema = here.schema
-    case = Case()
+    source = Source()
     if here.knows("properties"):
-        case = replace(case, names=frozenset(schema["properties"]))
+        source = replace(source, names=frozenset(schema["properties"]))
     if here.knows("patternProperties"):
-        case = replace(case, patterns=frozenset(schema["patternProperties"]))
+        source = replace(source, patterns=frozenset(schema["patternProperties"]))
     if here.knows("additionalProperties") or (
         asking != "unevaluatedProperties" and here.knows("unevaluatedProperties")
     ):
-        case = replace(case, all_properties=True)
+        source = replace(source, all_properties=True)
     tuple_ = isinstance(schema.get("items"), list) and here.scope.dialect.tuple_items
     if here.knows("prefixItems"):
-        case = replace(case, num_items=len(schema["prefixItems"]))
+        source = replace(source, num_items=len(schema["prefixItems"]))
     if here.knows("items"):
-        case = replace(case, num_items=len(schema["items"])) if tuple_ else replace(case, all_items=True)
+        source = replace(source, num_items=len(schema["items"])) if tuple_ else replace(source, all_items=True)
     if (tuple_ and here.knows("additionalItems")) or (asking != "unevaluatedItems" and here.knows("unevaluatedItems")):
-        case = replace(case, all_items=True)
+        source = replace(source, all_items=True)
     if here.knows("contains") and here.scope.dialect.contains_evaluates:
-        case = replace(case, contained=frozenset([here.sub(schema["contains"], "contains")]))
-    return case
+        source = replace(source, contained=here.sub(schema["contains"], "contains"))
+    return source
 
 
-def _in_place(here: Here) -> list[list[Case]]:
-    """For each subschema that applies to the same value, the cases that it may contribute."""
+def _in_place(here: Here) -> Iterator[Source]:
+    """What the subschemas that apply to the same value evaluate."""
     schema, a = here.schema, here.parser.algebra
-    found: list[list[Case]] = []
     for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
         if here.knows(keyword):
             target, scope = here.parser.target(here, keyword, schema[keyword])
-            found.append(_of(here.moved(target, scope, keyword)))
+            yield from _of(here.moved(target, scope, keyword))
     if here.knows("allOf"):
-        found += [_of(here.child(sub, "allOf", i)) for i, sub in enumerate(schema["allOf"])]
+        for i, sub in enumerate(schema["allOf"]):
+            yield from _of(here.child(sub, "allOf", i))
     for keyword in ("anyOf", "oneOf"):
         if here.knows(keyword):
             for i, sub in enumerate(schema[keyword]):
-                found.append(_if_valid(here, here.sub(sub, keyword, i), _of(here.child(sub, keyword, i))))
+                yield from _of(here.child(sub, keyword, i), here.sub(sub, keyword, i))
     if here.knows("dependentSchemas"):
         for name, sub in schema["dependentSchemas"].items():
             present = a.all([a.atom(Types, OBJECT), a.atom(Required, name)])
-            found.append(_if_valid(here, present, _of(here.child(sub, "dependentSchemas", name))))
+            yield from _of(here.child(sub, "dependentSchemas", name), present)
     if here.knows("if"):
-        found.append(_conditional(here))
-    return [options for options in found if any(case.evaluated != Case().evaluated for case in options)]
+        condition = here.sub(schema["if"], "if")
+        yield from _of(here.child(schema["if"], "if"), condition)
+        if here.knows("then"):
+            yield from _of(here.child(schema["then"], "then"), condition)
+        if here.knows("else"):
+            yield from _of(here.child(schema["else"], "else"), a.negate(condition))
 
 
-def _of(child: Here | None) -> list[Case]:
-    return [Case()] if child is None else _cases(child)
-
-
-def _if_valid(here: Here, formula: Expr, cases: list[Case]) -> list[Case]:
-    """The ``cases`` under ``formula``, and nothing evaluated without it."""
-    a = here.parser.algebra
-    if all(case.evaluated == Case().evaluated for case in cases):
-        return [Case()]
-    valid = [replace(case, condition=a.all([formula, case.condition])) for case in cases]
-    return [Case(a.negate(formula)), *valid]
-
-
-def _conditional(here: Here) -> list[Case]:
-    schema, a = here.schema, here.parser.algebra
-    condition = here.sub(schema["if"], "if")
-    then = _of(here.child(schema["then"], "then")) if here.knows("then") else [Case()]
-    otherwise = _of(here.child(schema["else"], "else")) if here.knows("else") else [Case()]
-    met = [_both(here, left, right) for left in _of(here.child(schema["if"], "if")) for right in then]
-    met = [replace(case, condition=a.all([condition, case.condition])) for case in met]
-    unmet = [replace(case, condition=a.all([a.negate(condition), case.condition])) for case in otherwise]
-    return [*met, *unmet]
-
-
-def _both(here: Here, left: Case, right: Case) -> Case:
-    return Case(
-        here.parser.algebra.all([left.condition, right.condition]),
-        left.names | right.names,
-        left.patterns | right.patterns,
-        left.all_properties or right.all_properties,
-        max(left.num_items, right.num_items),
-        left.all_items or right.all_items,
-        left.contained | right.contained,
-    )
-
-
-def _merged(here: Here, cases: list[Case]) -> list[Case]:
-    """``cases`` with those that evaluate the same made one."""
-    by_evaluated: dict[tuple, list[Case]] = {}
-    for case in cases:
-        by_evaluated.setdefault(case.evaluated, []).append(case)
-    if len(by_evaluated) > _MAX_CASES:
-        message = f"what is evaluated here depends on more than {_MAX_CASES} combinations of subschemas; simplify it"
-        raise SchemaBudgetError(message, pointer=here.pointer)
-    a = here.parser.algebra
-    return [replace(same[0], condition=a.any([case.condition for case in same])) for same in by_evaluated.values()]
+def _of(child: Here | None, condition: Expr = TRUE) -> Iterator[Source]:
+    """What ``child`` evaluates where ``condition`` holds."""
+    if child is not None:
+        for source in _sources(child):
+            yield replace(source, condition=child.parser.algebra.all([condition, source.condition]))
