@@ -28,7 +28,7 @@ $ python examples/masks.py
   2 of 1024 tokens allowed, took b're'
   3 of 1024 tokens allowed, took b'": '
   9 of 1024 tokens allowed, took b'1'
-  2 of 1024 tokens allowed, took b'}'
+  3 of 1024 tokens allowed, took b'}'
   2 of 1024 tokens allowed, took 'the end'
 """
 
@@ -48,7 +48,7 @@ SCHEMA = {
 }
 
 vocabulary = Vocabulary.from_tokenizer(Path(qwen_struct.__file__).parent / "mini")  # any Qwen2.5 folder works the same
-grammar = compile_schema(SCHEMA, vocabulary)  # share it between threads and outputs
+grammar = compile_schema(SCHEMA, vocabulary, key_order="schema")  # share it between threads and outputs
 for use in grammar.report:
     print(f"{use.pointer}: {use.status}")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import (
     BudgetError,
+    CacheError,
     ContextLengthError,
     DecodingError,
     EmptySourceError,
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BudgetError",
+    "CacheError",
     "ContextLengthError",
     "DecodingError",
     "EmptySourceError",

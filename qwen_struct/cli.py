@@ -92,7 +92,7 @@ def _schema(options: argparse.Namespace) -> int:
 
     schema = load_schema(options.schema).constraint_schema
     octets = Vocabulary([bytes([byte]) for byte in range(256)])  # what a keyword means does not depend on a model
-    grammar = compile_schema(schema, octets)
+    grammar = compile_schema(schema, octets, key_order="schema")
     print(json.dumps(schema, ensure_ascii=False, indent=2), flush=True)
     for use in grammar.report:
         print(f"{use.status:<10} {use.pointer}" + (f"  ({use.note})" if use.note else ""), file=sys.stderr)

@@ -15,6 +15,7 @@
     |   +-- EmptySourceError
     |   +-- ContextLengthError            the prompt does not fit into the model's context
     +-- ModelError                        a model that cannot be found, loaded or used
+    +-- CacheError                        a file of saved masks that is damaged, or made with something else
 
 Every message says what is wrong, where, and what to do.
 """
@@ -123,3 +124,7 @@ class ContextLengthError(SourceError):
 
 class ModelError(QwenStructError):
     """A model that cannot be found, loaded or used."""
+
+
+class CacheError(QwenStructError):
+    """A file of saved masks is damaged, or was made with another tokenizer or another version."""

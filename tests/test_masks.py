@@ -14,7 +14,13 @@ import pytest
 from walks import random_walk
 
 from qwen_struct.constraint import Vocabulary, allocate_token_bitmask, allowed_tokens, compile_schema
-from qwen_struct.constraint.masks import _num_characters
+from qwen_struct.constraint.automaton import Automaton
+from qwen_struct.constraint.bitmask import row_of
+from qwen_struct.constraint.contents import Contents, num_characters
+from qwen_struct.language.charset import CharSet
+from qwen_struct.language.ecma import parse_pattern
+from qwen_struct.language.lexemes import text
+from qwen_struct.language.terms import chars, complement, intersect, length, literal, literals, repeat
 
 PIECES = [
     b'{"', b'"}', b'": ', b'": "', b'", "', b'"], "', b"}, {", b"[{", b"}]", b'":', b'", ', b'{"a": "', b'"a"',
@@ -70,6 +76,17 @@ SCHEMAS: list[Any] = [
     {"type": "array", "uniqueItems": True, "items": {"type": "array", "items": {"type": "boolean"}, "maxItems": 2}},
     {"type": "array", "items": {"type": "object", "additionalProperties": {"type": "null"}}, "uniqueItems": True},
     {"type": "array", "not": {"uniqueItems": True}, "items": {"type": ["string", "boolean"]}},
+    {"type": "string", "pattern": "^[a-c中]+$", "minLength": 2, "maxLength": 5},
+    {"type": "string", "pattern": "b$", "maxLength": 6},
+    {"type": "string", "pattern": "^(ab|abc){1,3}$", "minLength": 3, "maxLength": 7},
+    {"type": "string", "pattern": "^(ab|c中中中)$|^a", "minLength": 3, "maxLength": 4},
+    {"type": "string", "pattern": "^[^b😀]*$", "minLength": 1, "maxLength": 3},
+    {"type": "string", "pattern": "\\n|\"|\u0001", "maxLength": 2},
+    {"type": "string", "not": {"enum": ["", "a", "ab", "abc", "中", "\n", "\"", "\u0001"]}},
+    {"type": "string", "not": {"enum": ["a", "中", "\n"]}, "maxLength": 1},
+    {"type": "string", "not": {"pattern": "^[a-c]{2,}$"}, "minLength": 2, "maxLength": 4},
+    {"type": "object", "properties": {"a": {}, "ab": {"type": "null"}, "中": {}}, "additionalProperties": {"const": 1},
+     "propertyNames": {"maxLength": 3}},
 ]  # fmt: skip
 
 
@@ -170,10 +187,44 @@ def test_finished_outputs_are_valid_and_canonical() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [(b"", 0), (b"ab", 2), ("é中😀".encode(), 3), (b'\\n\\u001f"', 3), (b"\\", 1), (b"\\u0", 1)]
+    ("piece", "count"), [(b"", 0), (b"ab", 2), ("é中😀".encode(), 3), (b'\\n\\u001f"', 3), (b"\\", 1), (b"\\u0", 1)]
 )
-def test_characters_of_a_piece(text: bytes, count: int) -> None:
-    assert _num_characters(text) == count
+def test_characters_of_a_piece(piece: bytes, count: int) -> None:
+    assert num_characters([None, piece, b"a"]).tolist() == [0, count, 1]
+
+
+_A_TO_Z = chars(CharSet.from_ranges([(0x61, 0x7A)]))
+_LANGUAGES = [
+    length(0, 3), length(2, 2), length(5, None), length(0, 4_294_967_295), length(3, 300),
+    repeat(_A_TO_Z, 2, 9), repeat(_A_TO_Z, 0, 1), repeat(chars(CharSet.of("a中😀\n\"")), 1, 4),
+    complement(literals(["", "a", "the", "中文", "\n", "\""])), complement(literals(["a"])), complement(literal("ab")),
+    intersect(complement(literals(["a", "the", "s"])), length(1, 3)),
+    intersect(complement(literals(["a", "b"])), repeat(_A_TO_Z, 1, None)),
+    *(
+        intersect(parse_pattern(pattern), length(low, high))
+        for pattern in ["^[a-z]+( [a-z]+)*$", "^(abc|de){2,}$", "x$", "^.{2}-", "^(\\S+\\s+){0,5}\\S+$", "^中*$"]
+        for low, high in [(0, 2), (3, 5), (2, 200), (9, None)]
+    ),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def real_vocabulary(qwen_tokenizer_path: Any) -> Vocabulary:
+    return Vocabulary.from_tokenizer(qwen_tokenizer_path, n_vocab=152_064, eos_token_ids=[151_645])
+
+
+@pytest.mark.parametrize("number", range(len(_LANGUAGES)))
+def test_strings_get_by_without_a_walk_of_their_own(real_vocabulary: Vocabulary, number: int) -> None:
+    state = text(_LANGUAGES[number])
+    trie, contents = real_vocabulary.trie, Contents(real_vocabulary)
+    content = contents.content(state, trie.root)
+    walked = Automaton().walk(state, trie)
+    row = row_of(content.tokens, real_vocabulary.n_vocab)
+    row |= 0 if content.row is None else content.row
+    assert allowed_tokens(row) == sorted(walked.tokens.tolist())
+    closing = {t for e in walked.exits.tolist() for t in trie.token[e : trie.skip[e]].tolist() if t >= 0}
+    assert content.closed is not None
+    assert set(contents.free.endings.tokens[content.closed].tolist()) == closing
 
 
 def test_masks_at_the_real_vocabulary(qwen_tokenizer_path: Any) -> None:

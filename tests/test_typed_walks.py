@@ -79,7 +79,7 @@ WANDERING = {"any url", "http url", "websocket url", "postgres", "redis"}
 @pytest.mark.parametrize("name", TYPES)
 def test_every_finished_output_is_accepted(name):
     loaded = load_schema(TYPES[name])
-    grammar = compile_schema(loaded.constraint_schema, BYTES)
+    grammar = compile_schema(loaded.constraint_schema, BYTES, key_order="schema")
     shown = {} if name in UNPUBLISHED else loaded.json_schema
     published = jsonschema_rs.validator_for(shown, validate_formats=True)
     rng = Random(7)
@@ -94,4 +94,4 @@ def test_every_finished_output_is_accepted(name):
 def test_the_expected_values_are_in_the_language(stem):
     loaded = load_schema(f"{SCHEMAS / stem}.py:{NAMES[stem]}")
     text = Path(SCHEMAS / f"{stem}.json").read_text(encoding="utf-8").rstrip("\n")
-    assert compile_schema(loaded.constraint_schema, BYTES).accepts(text)
+    assert compile_schema(loaded.constraint_schema, BYTES, key_order="schema").accepts(text)

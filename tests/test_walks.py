@@ -75,13 +75,13 @@ def test_maskbench_schemas(vocabulary: Vocabulary) -> None:
             break
         schema = restored(row["schema"])
         try:
-            grammar = compile_schema(schema, vocabulary)
+            grammar = compile_schema(schema, vocabulary, key_order=("schema", "any")[compiled % 4 == 0])
         except SchemaError:
             continue
         compiled += 1
-        text = random_walk(grammar, Random(row["id"]), num_free=15, limit=400)
+        text = random_walk(grammar, Random(row["id"]), num_free=15, limit=600)
         if text is not None:
             finished += 1
             assert judge(schema, text) == [], (row["id"], text)
     assert compiled == NUM_MASKBENCH
-    assert finished > 0.9 * compiled
+    assert finished > 0.8 * compiled  # in any order, a walk can go from one undeclared member to the next for long

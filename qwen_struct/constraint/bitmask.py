@@ -17,12 +17,18 @@ def allocate_token_bitmask(batch: int, n_vocab: int) -> Bitmask:
     return np.zeros((batch, -(-n_vocab // 32)), np.int32)
 
 
-def row_of(token_ids: Iterable[int], n_vocab: int) -> Bitmask:
+def row_of(token_ids: Iterable[int] | npt.NDArray[np.int32], n_vocab: int) -> Bitmask:
     """One row, shape (ceil(n_vocab / 32),), with the bits of ``token_ids`` set."""
-    row = np.zeros(-(-n_vocab // 32), np.uint32)
-    ids = np.fromiter(token_ids, np.int64)
-    np.bitwise_or.at(row, ids >> 5, np.uint32(1) << (ids & 31).astype(np.uint32))
-    return row.view(np.int32)
+    row = np.zeros(-(-n_vocab // 32), np.int32)
+    add_tokens(row, token_ids)
+    return row
+
+
+def add_tokens(row: Bitmask, token_ids: Iterable[int] | npt.NDArray[np.int32]) -> None:
+    """Sets the bits of ``token_ids`` in one row."""
+    from .kernels import set_bits
+
+    set_bits(row.view(np.uint32), token_ids if isinstance(token_ids, np.ndarray) else np.fromiter(token_ids, np.int32))
 
 
 def allowed_tokens(row: Bitmask) -> list[int]:

@@ -2,43 +2,167 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable, Hashable
-from typing import Any
+import marshal
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SchemaBudgetError, UnsatisfiableSchemaError
 from ..language.documents import Documents, Whitespace
-from ..language.positions import Walker
+from ..language.positions import Position, Walker
 from ..language.values import DEFAULT_FUEL, Values
+from ..schema.algebra import Unique
 from ..schema.parse import Use, parse_schema
 from .matcher import Matcher
-from .vocabulary import Vocabulary
 
-_MAX_GRAMMARS = 1_024  # compiled schemas remembered by a vocabulary
+if TYPE_CHECKING:
+    from .pool import MaskPool
+    from .saved import SavedGrammar
+    from .vocabulary import Vocabulary
+
+# Bytes that one takes on average with what hangs on it alone, see cache.py.
+_POSITION, _CONTINUATION, _STATE, _NODE, _BASE = 1_050, 600, 500, 350, 10_000
+_TEXT = 5  # for a byte of the schema: its words are kept in formulas as well
+
+
+class Recipe(NamedTuple):
+    """What a grammar is made from, but for remote documents: two equal ones make equal grammars."""
+
+    schema: bytes | None  # marshalled, which takes a quarter of json.dumps; None where it holds objects of other kinds
+    whitespace: Whitespace
+    any_order: bool
+    assert_formats: bool
+    float_integers: bool
+    fuel: int
 
 
 class Grammar:
     """A compiled schema: immutable from outside, shareable between threads.
 
-    ``report`` says what became of each keyword.
+    What is learnt about it may be dropped when the vocabulary's cache is full; it is compiled again when it is next
+    used. Matchers that are under way are not touched.
     """
 
-    def __init__(self, vocabulary: Vocabulary, walker: Walker, report: tuple[Use, ...]) -> None:
+    def __init__(self, vocabulary: Vocabulary, recipe: Recipe, documents: dict[str, Any]) -> None:
         self.vocabulary = vocabulary
-        self.report = report
-        self._walker = walker
+        self.recipe = recipe
+        self.documents = documents  # the remote ones by URI, as JSON texts where they are JSON
+        self.names_only = False  # what depends on the text read depends on the name just read alone
+        self.used = 0  # the cache's clock when it was last asked for a matcher
+        self._schema: Any = None  # a copy, where the recipe has none
+        self._compiled: Walker | None = None
+        self._start: Position | None = None
+        self._saved: SavedGrammar | None = None
+        self._report: tuple[Use, ...] | None = None
+        vocabulary.cache.alive.add(self)
+
+    @property
+    def report(self) -> tuple[Use, ...]:
+        """What became of each keyword."""
+        if self._report is None:
+            self._walker  # noqa: B018 (compiles)
+        assert self._report is not None
+        return self._report
+
+    @property
+    def mask_pool(self) -> MaskPool:
+        """The rows that :meth:`.Matcher.mask_id` numbers; see there when it becomes another one."""
+        return self.vocabulary.mask_pool
 
     def matcher(self) -> Matcher:
         """A new matcher before the first token; one for each output."""
-        return Matcher(self.vocabulary, self._walker.start)
+        self.touch()
+        start = self._start or self._walker.start
+        return Matcher(self.vocabulary, start, self.names_only)
 
     def accepts(self, text: str) -> bool:
         """Whether ``text`` is a document of the grammar, spelled as the grammar spells it."""
         try:
-            position = self._walker.follow(text.encode())
+            with self.vocabulary.lock:
+                position = self._walker.follow(text.encode())
         except UnicodeEncodeError:
             return False
         return position is not None and position.accepting
+
+    @property
+    def _walker(self) -> Walker:
+        """The automaton; made again where it was dropped."""
+        walker = self._compiled
+        if walker is None:
+            with self.vocabulary.lock:
+                walker = self._compiled or self.compile(self._source(), _told(self.documents))
+        return walker
+
+    def _source(self) -> Any:
+        return self._schema if self.recipe.schema is None else marshal.loads(self.recipe.schema)
+
+    def compile(self, schema: Any, retrieve: Callable[[str], Any] | None) -> Walker:
+        """Makes the automaton. Raises: SchemaError."""
+        self._compiled, self._report = _compile(schema, self.recipe, retrieve)
+        self._start = self._start or self._compiled.start
+        nodes = self._compiled.documents.values.algebra._nodes
+        self.names_only = not any(type(node) is Unique for node in nodes.values())
+        if self.recipe.schema is None and self._schema is None:
+            self._schema = copy.deepcopy(schema)
+        return self._compiled
+
+    # For the cache, under its lock. -----------------------------------------------------------------------------
+
+    def touch(self) -> None:
+        """Notes that it is in use."""
+        self.used = next(self.vocabulary.cache.clock)
+
+    @property
+    def remembered(self) -> bool:
+        """Whether it can be found again: what it was made from can be written as JSON."""
+        return self.recipe.schema is not None and all(isinstance(d, str) for d in self.documents.values())
+
+    def automaton(self) -> Walker:
+        """The automaton itself, compiled if need be."""
+        return self._walker
+
+    def take(self, saved: SavedGrammar) -> None:
+        """Starts with the positions of another process; it is compiled when a document leaves them."""
+        self._saved = saved
+        self.names_only = saved.names_only
+        self._start = saved.start(self)
+
+    @property
+    def has_states(self) -> bool:
+        return self._start is not None
+
+    @property
+    def start(self) -> Position | None:
+        """Where documents start; None when the states were dropped."""
+        return self._start
+
+    def positions(self) -> Iterable[Position]:
+        """All that are remembered."""
+        if self._saved is not None:
+            yield from self._saved.positions
+        if self._compiled is not None:
+            yield from self._compiled._positions.values()
+
+    @property
+    def num_positions(self) -> int:
+        saved = 0 if self._saved is None else len(self._saved.positions)
+        return saved + (0 if self._compiled is None else len(self._compiled._positions))
+
+    @property
+    def num_bytes(self) -> int:
+        """What its states take, by estimate; mask rows, terms and lexemes are counted elsewhere."""
+        size = _BASE + _TEXT * len(self.recipe.schema or b"") + _POSITION * self.num_positions
+        if self._compiled is not None:
+            documents = self._compiled.documents
+            values = documents.values
+            size += _CONTINUATION * (len(documents._interned) + len(documents._name_states))
+            size += _STATE * (len(values.interned) + len(values._known)) + _NODE * len(values.algebra._nodes)
+        return size
+
+    def drop_states(self) -> None:
+        """Forgets all that was learnt, as a whole; matchers under way keep what they need."""
+        self._compiled = self._start = self._saved = None
 
 
 def compile_schema(
@@ -46,18 +170,23 @@ def compile_schema(
     vocabulary: Vocabulary,
     *,
     whitespace: str | Whitespace = Whitespace.SPACED,
-    key_order: str = "schema",
+    key_order: str = "any",
     assert_formats: bool = True,
+    float_integers: bool = True,
     retrieve: Callable[[str], Any] | None = None,
     fuel: int = DEFAULT_FUEL,
 ) -> Grammar:
     """Compiles a JSON Schema (dict or bool, or whatever :func:`qwen_struct.extract` takes) for a vocabulary.
 
-    ``whitespace``: "spaced" as ``json.dumps`` writes, "compact", or "indented" as with ``indent=2``. ``key_order``:
-    "schema", or "any". ``assert_formats``: whether ``format`` is enforced or an annotation. ``retrieve`` returns the
-    schema
-    for the URI of a remote ``$ref``; nothing is fetched without it. ``fuel`` limits the work of deciding what the
-    schema allows.
+    ``whitespace``: "spaced" as ``json.dumps`` writes, "compact", "indented" as with ``indent=2``, or "flexible".
+    ``key_order``: "any", as JSON Schema knows no order, or "schema" for members in the order in which the schema
+    declares them, which leaves a model less to decide.
+    ``assert_formats``: whether ``format`` is enforced or an annotation. ``float_integers``: whether integral numbers
+    may also be spelled as floats, ``1.0``, as JSON Schema counts them. ``retrieve`` returns the schema for the URI of a
+    remote ``$ref``; nothing is fetched without it. ``fuel`` limits the work of deciding what the schema allows.
+
+    Compiled schemas are remembered. One that needed remote documents is taken again only if ``retrieve``, which is
+    asked each time, returns them unchanged.
 
     Raises:
         InvalidSchemaError, UnsupportedSchemaError, UnresolvableReferenceError: with pointer and keyword.
@@ -71,44 +200,82 @@ def compile_schema(
         from ..schema.inputs import load_schema
 
         schema = load_schema(schema).constraint_schema
-    key = _cache_key(schema, style, key_order, assert_formats, fuel) if retrieve is None else None
+    recipe = Recipe(_marshalled(schema), style, key_order == "any", assert_formats, float_integers, fuel)
     with vocabulary.lock:
-        found = vocabulary.grammars.get(key)
+        found = vocabulary.cache.find(recipe, retrieve)
         if found is None:
-            found = _compile(schema, vocabulary, style, key_order == "any", assert_formats, retrieve, fuel)
-            if key is not None:
-                while len(vocabulary.grammars) >= _MAX_GRAMMARS:
-                    del vocabulary.grammars[next(iter(vocabulary.grammars))]
-                vocabulary.grammars[key] = found
+            found = _new_grammar(schema, vocabulary, recipe, retrieve)
+            vocabulary.cache.grew()
         return found
 
 
-def _cache_key(schema: Any, *options: Hashable) -> Hashable:
+def _new_grammar(schema: Any, vocabulary: Vocabulary, recipe: Recipe, retrieve: Callable[[str], Any] | None) -> Grammar:
+    saved = vocabulary.cache.saved(recipe, retrieve)
+    documents: dict[str, Any] = {} if saved is None else saved.documents
+    grammar = Grammar(vocabulary, recipe, documents)
+    grammar.touch()
+    if saved is not None:
+        grammar.take(saved)
+    else:
+        grammar.compile(schema, None if retrieve is None else _recording(retrieve, documents))
+    if grammar.remembered:
+        vocabulary.cache.add(recipe, grammar)
+    return grammar
+
+
+def _marshalled(schema: Any) -> bytes | None:
     try:
-        return (json.dumps(schema), *options)
+        return marshal.dumps(schema, 0)  # later versions tell equal strings apart that are different objects
+    except ValueError:
+        text = _json_text(schema)  # subclasses of dict, for one
+        return None if text is None else marshal.dumps(json.loads(text), 0)
+
+
+def _json_text(document: Any) -> str | None:
+    try:
+        return json.dumps(document)
     except (TypeError, ValueError, RecursionError):
-        return None  # not JSON: the compiler says where
+        return None
 
 
-def _compile(
-    schema: Any,
-    vocabulary: Vocabulary,
-    style: Whitespace,
-    any_order: bool,
-    assert_formats: bool,
-    retrieve: Callable[[str], Any] | None,
-    fuel: int,
-) -> Grammar:
+def _recording(retrieve: Callable[[str], Any], documents: dict[str, Any]) -> Callable[[str], Any]:
+    """``retrieve``, with the documents that it returns noted: as JSON texts where they are JSON."""
+
+    def ask(uri: str) -> Any:
+        document = retrieve(uri)
+        text = _json_text(document)
+        documents[uri] = copy.deepcopy(document) if text is None else text
+        return document
+
+    return ask
+
+
+def _told(documents: dict[str, Any]) -> Callable[[str], Any]:
+    """A ``retrieve`` that returns documents noted before."""
+
+    def ask(uri: str) -> Any:
+        document = documents[uri]
+        return json.loads(document) if isinstance(document, str) else document
+
+    return ask
+
+
+def _compile(schema: Any, recipe: Recipe, retrieve: Callable[[str], Any] | None) -> tuple[Walker, tuple[Use, ...]]:
     try:
-        parsed = parse_schema(schema, assert_formats=assert_formats, retrieve=retrieve)
-        values = Values(parsed.algebra, fuel, any_order)
+        parsed = parse_schema(
+            schema,
+            assert_formats=recipe.assert_formats,
+            float_integers=recipe.float_integers,
+            retrieve=retrieve,
+        )
+        values = Values(parsed.algebra, recipe.fuel, recipe.any_order)
         values.check_strings(parsed.strings, parsed.key_patterns)
         if not values.inhabited(parsed.root):
             raise UnsatisfiableSchemaError("no value can satisfy the schema; its requirements contradict each other")
-        walker = Walker(Documents(values, parsed.root, style))
+        walker = Walker(Documents(values, parsed.root, recipe.whitespace))
     except RecursionError as error:
         raise SchemaBudgetError("the schema nests too deeply to be decided; flatten it") from error
-    return Grammar(vocabulary, walker, tuple(parsed.uses))
+    return walker, tuple(parsed.uses)
 
 
 __all__ = ["Grammar", "Use", "compile_schema"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-DEAD, CLOSED = -1, -2  # table entries: no way on; the string's closing quote
+DEAD, UNKNOWN = -1, -2  # table entries: no way on; not filled in yet
 
 
 @njit(cache=True, nogil=True)
@@ -41,33 +41,49 @@ def build_trie(data, offsets, out_byte, out_depth, out_skip, out_token):  # type
 
 
 @njit(cache=True, nogil=True)
-def walk(byte, depth, skip, token, node, table, row, ends, exits):  # type: ignore[no-untyped-def]
-    """Runs the automaton ``table`` (states, 256) from state 0 over the subtrie below ``node``.
+def walk(  # type: ignore[no-untyped-def]
+    byte, depth, skip, token, node, table, flags, path, cursor, tokens, reached, exits
+):
+    """Runs the automaton ``table`` (states, 256) over the subtrie below ``node``.
 
-    Sets the bits in ``row`` (uint32) of the tokens that it survives. Nodes where it reads a closing quote, and nodes
-    reached in states marked in ``ends``, are written to ``exits``; returns their number, which may exceed its size.
+    ``path[d]`` is the state after d bytes, the first one given; ``cursor`` holds the next node, and how many entries
+    ``tokens`` (that it survives, with the states in ``reached``) and ``exits`` have. Exits are the nodes where a state
+    flagged 1 reads a quote, or a state flagged 2 is reached. Returns -1 at the end, or a state whose row is UNKNOWN:
+    fill it and call again.
     """
-    states = np.zeros(1 << 16, np.int32)
+    i, num_tokens, num_exits = cursor[0], cursor[1], cursor[2]
     base = depth[node]
-    num_exits = 0
-    i, stop = node + 1, skip[node]
+    stop = skip[node]
     while i < stop:
         level = depth[i] - base
-        state = table[states[level - 1], byte[i]]
-        if state < 0:
-            if state == CLOSED:
-                if num_exits < exits.size:
-                    exits[num_exits] = i
-                num_exits += 1
+        before = path[level - 1]
+        if byte[i] == 0x22 and flags[before] == 1:
+            exits[num_exits] = i
+            num_exits += 1
             i = skip[i]
             continue
-        states[level] = state
+        state = table[before, byte[i]]
+        if state < 0:
+            if state == UNKNOWN:
+                cursor[0], cursor[1], cursor[2] = i, num_tokens, num_exits
+                return before
+            i = skip[i]
+            continue
+        path[level] = state
         t = token[i]
         if t >= 0:
-            row[t >> 5] |= np.uint32(1) << np.uint32(t & 31)
-        if ends[state]:
-            if num_exits < exits.size:
-                exits[num_exits] = i
+            tokens[num_tokens], reached[num_tokens] = t, state
+            num_tokens += 1
+        if flags[state] == 2:
+            exits[num_exits] = i
             num_exits += 1
         i += 1
-    return num_exits
+    cursor[0], cursor[1], cursor[2] = i, num_tokens, num_exits
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def set_bits(row, tokens):  # type: ignore[no-untyped-def]
+    """Sets the bits of ``tokens`` in ``row`` (uint32)."""
+    for t in tokens:
+        row[t >> 5] |= np.uint32(1) << np.uint32(t & 31)

@@ -35,6 +35,7 @@ class TokenTrie:
     """
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
+        self.num_ids = len(tokens)
         order = sorted((token, i) for i, token in enumerate(tokens) if token is not None)
         self.twins: dict[int, tuple[int, ...]] = {}  # first token id -> all of them
         distinct: list[bytes] = []
@@ -45,6 +46,8 @@ class TokenTrie:
             else:
                 distinct.append(token)
                 first.append(i)
+        self._first = np.array([f for f, same in self.twins.items() for _ in same[1:]], np.int32)
+        self._later = np.array([t for same in self.twins.values() for t in same[1:]], np.int32)
         self.max_length = max(map(len, distinct), default=0)  # bytes of the longest token
         self._fill(distinct, np.array(first, np.int32))
         self._nodes: dict[int, TrieNode] = {}
@@ -73,6 +76,16 @@ class TokenTrie:
             tokens = _NOTHING if token < 0 else self.twins.get(token, (token,))
             found = self._nodes.setdefault(index, TrieNode(self, index, tokens))
         return found
+
+    def with_twins(self, tokens: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``tokens``, the first of their kinds, and ``values`` for them, both with an entry more for each twin."""
+        if not len(self._first):
+            return tokens, values
+        places = np.full(self.num_ids, -1, np.int32)
+        places[tokens] = np.arange(len(tokens), dtype=np.int32)
+        places = places[self._first]
+        there = places >= 0
+        return np.concatenate((tokens, self._later[there])), np.concatenate((values, values[places[there]]))
 
     def size(self, index: int) -> int:
         """The number of nodes below ``index``, itself included."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from ..errors import ModelError
-from .masks import MaskBuilder
+from ..language.lexemes import END
+from ..language.positions import Position
+from .bitmask import Bitmask
+from .cache import DEFAULT_LIMIT, Cache, CacheInfo
+from .masks import Mask, MaskBuilder
+from .pool import MaskPool
+from .saved import SavedGrammar, load, save
 from .trie import TokenTrie
 
 
@@ -19,12 +26,17 @@ class Vocabulary:
 
     ``tokens[i]`` is the text of token ``i``, or None for one that is never text (special tokens, padding). ``n_vocab``
     is the width of the model's logits, often more than the tokenizer has; the surplus is masked always.
-    ``eos_token_ids`` end a document. Shareable between threads and schemas; masks that do not depend on a schema are
-    remembered here.
+    ``eos_token_ids`` end a document. Shareable between threads and schemas. What has been learnt about schemas is
+    remembered here, up to ``cache_limit`` bytes; see :meth:`cache_info`, :meth:`save_cache` and :class:`.MaskPool`.
     """
 
     def __init__(
-        self, tokens: Sequence[bytes | None], *, n_vocab: int | None = None, eos_token_ids: Sequence[int] = ()
+        self,
+        tokens: Sequence[bytes | None],
+        *,
+        n_vocab: int | None = None,
+        eos_token_ids: Sequence[int] = (),
+        cache_limit: int = DEFAULT_LIMIT,
     ) -> None:
         self.n_vocab = max([len(tokens), *(t + 1 for t in eos_token_ids)]) if n_vocab is None else n_vocab
         self.eos_token_ids = tuple(sorted(set(eos_token_ids)))
@@ -42,7 +54,61 @@ class Vocabulary:
         self.trie = TokenTrie(self.tokens)
         self.lock = RLock()  # held while something new is learnt
         self.masks = MaskBuilder(self)
-        self.grammars: dict[Any, Any] = {}  # compiled schemas, see grammar.py
+        self.mask_pool = MaskPool(self.num_words)  # another one when the cache has dropped what was not used for long
+        self.finished = Position(None, ((END, None),))  # type: ignore[arg-type]  # after an end-of-sequence token
+        self.saved: dict[str, list[SavedGrammar]] = {}  # loaded and not yet asked for, see saved.py
+        self.cache = Cache(self, cache_limit)
+
+    @property
+    def cache_limit(self) -> int:
+        """The bytes that what is remembered may take, beside the vocabulary itself."""
+        return self.cache.limit
+
+    @cache_limit.setter
+    def cache_limit(self, limit: int) -> None:
+        with self.lock:
+            self.cache.limit = limit
+            self.cache.trim()
+
+    def cache_info(self) -> CacheInfo:
+        """What is remembered at the moment, and how much memory it takes."""
+        with self.lock:
+            return self.cache.info()
+
+    def save_cache(self, path: str | os.PathLike[str]) -> int:
+        """Writes the masks and steps of the grammars in use to a file for :meth:`load_cache`; how many grammars.
+
+        The file appears whole or not at all.
+        """
+        with self.lock:
+            return save(self, Path(path))
+
+    def load_cache(self, path: str | os.PathLike[str]) -> int:
+        """Takes over what :meth:`save_cache` wrote, also in another process: how many grammars.
+
+        Compiling one of their schemas then costs a look-up, and where documents have been before, masks are there.
+
+        Raises:
+            CacheError: not such a file, damaged, or made with another tokenizer or another version of the package.
+        """
+        with self.lock:
+            number = load(self, Path(path))
+            self.cache.trim()
+        return number
+
+    def mask(self, position: Position) -> Mask:
+        """The mask of ``position``, which is new."""
+        with self.lock:
+            mask = self.masks.mask(position)
+            self.cache.grew()
+        return mask
+
+    def add_row(self, pool: MaskPool, row: Bitmask) -> int:
+        """The number of ``row`` in ``pool``."""
+        number = pool.add(row)
+        with self.lock:
+            self.cache.grew()
+        return number
 
     def missing_bytes(self) -> tuple[int, ...]:
         """Byte values that no token spells by itself; with any missing, a viable text might have no viable token."""
@@ -58,7 +124,12 @@ class Vocabulary:
 
     @classmethod
     def from_tokenizer(
-        cls, tokenizer: Any, *, n_vocab: int | None = None, eos_token_ids: Sequence[int] | None = None
+        cls,
+        tokenizer: Any,
+        *,
+        n_vocab: int | None = None,
+        eos_token_ids: Sequence[int] | None = None,
+        cache_limit: int = DEFAULT_LIMIT,
     ) -> Vocabulary:
         """The vocabulary of a byte-level BPE tokenizer such as Qwen2.5's.
 
@@ -88,7 +159,12 @@ class Vocabulary:
                     tokens[index] = None  # not spelled in the byte alphabet: never produced from text
         if eos_token_ids is None:
             eos_token_ids = [added[t]["id"] for t in ("<|im_end|>", "<|endoftext|>") if t in added]
-        return cls(tokens, n_vocab=size if n_vocab is None else n_vocab, eos_token_ids=eos_token_ids)
+        return cls(
+            tokens,
+            n_vocab=size if n_vocab is None else n_vocab,
+            eos_token_ids=eos_token_ids,
+            cache_limit=cache_limit,
+        )
 
 
 def _load(tokenizer: Any) -> dict:

@@ -1,0 +1,186 @@
+"""What a vocabulary remembers across schemas, and the limit of memory that it keeps to.
+
+Everything learnt is remembered: compiled schemas, their positions, mask rows, and what lexemes allow. Rows are counted
+to the byte; for Python objects the number of each kind is multiplied by what one takes on average. Above the limit,
+what was used least recently is dropped until half of it is free. A grammar is dropped as a whole: it is made again when
+it is next asked for a matcher, and matchers that are under way keep the states that they stand on until they are done.
+So nothing that is interned by identity is ever half forgotten.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable, Hashable
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet
+
+from ..language import lexemes, terms
+from .masks import Mask
+from .pool import MaskPool
+from .saved import saved_key
+
+if TYPE_CHECKING:
+    from ..language.positions import Position
+    from .grammar import Grammar, Recipe
+    from .saved import SavedGrammar
+    from .vocabulary import Vocabulary
+
+DEFAULT_LIMIT = 512 * 1024 * 1024  # bytes
+_CHECK_EVERY = 64  # things learnt between two looks at the whole size
+
+# Bytes that one takes on average with what hangs on it alone: fitted to tracemalloc over 70 schemas of MaskBench, where
+# the sum is right to 10 % and half of the single schemas to 15 %.
+_LEXEME, _TERM = 700, 1_600
+
+
+class CacheInfo(NamedTuple):
+    """What a vocabulary remembers: memory and its limit in bytes, and how many of each.
+
+    ``hits`` and ``misses`` count the calls of compile_schema that found the grammar, and that did not; ``evictions``
+    the grammars dropped.
+    """
+
+    bytes: int
+    limit: int
+    grammars: int
+    positions: int
+    rows: int
+    contents: int
+    hits: int
+    misses: int
+    evictions: int
+
+
+class Cache:
+    """The grammars of one vocabulary and the accounts of its memory. Every method is called under its lock."""
+
+    def __init__(self, vocabulary: Vocabulary, limit: int) -> None:
+        self._vocabulary = vocabulary
+        self.limit = limit
+        self.hits = self.misses = self.evictions = 0
+        self.clock = count()  # a grammar notes the time when it is used
+        self.alive: WeakSet[Grammar] = WeakSet()  # all that have states, those held by their users alone too
+        self._by_key: dict[Hashable, list[Grammar]] = {}
+        self._not_mine = self._num_lexemes_and_terms()  # of other vocabularies, and what modules hold
+        self._learnt = 0
+        self._size_then = 0
+
+    # Grammars. --------------------------------------------------------------------------------------------------
+
+    def find(self, key: Hashable, retrieve: Callable[[str], Any] | None) -> Grammar | None:
+        """The grammar made for ``key`` if ``retrieve`` still gives the documents that it was made from."""
+        for grammar in self._by_key.get(key, ()):
+            if _same_documents(grammar.documents, retrieve):
+                self.hits += 1
+                grammar.touch()
+                return grammar
+        self.misses += 1
+        return None
+
+    def add(self, key: Hashable, grammar: Grammar) -> None:
+        """Remembers a grammar that :meth:`find` did not."""
+        self._by_key.setdefault(key, []).append(grammar)
+
+    def saved(self, recipe: Recipe, retrieve: Callable[[str], Any] | None) -> SavedGrammar | None:
+        """What was loaded for ``recipe``; it is handed out once."""
+        if recipe.schema is None or not self._vocabulary.saved:
+            return None
+        found = self._vocabulary.saved.get(saved_key(recipe), [])
+        for grammar in found:
+            if _same_documents(grammar.documents, retrieve):
+                found.remove(grammar)
+                return grammar
+        return None
+
+    def grammars(self) -> list[Grammar]:
+        """Those that have states, the most recently used first."""
+        return sorted((g for g in self.alive if g.has_states), key=lambda g: -g.used)
+
+    # Memory. ----------------------------------------------------------------------------------------------------
+
+    def info(self) -> CacheInfo:
+        grammars = self.grammars()
+        return CacheInfo(
+            bytes=self._size(),
+            limit=self.limit,
+            grammars=len(grammars),
+            positions=sum(g.num_positions for g in grammars),
+            rows=self._vocabulary.mask_pool.num_rows,
+            contents=len(self._vocabulary.masks.contents),
+            hits=self.hits,
+            misses=self.misses,
+            evictions=self.evictions,
+        )
+
+    def grew(self) -> None:
+        """To be called when something was learnt: now and then, it drops what is too much."""
+        self._learnt += 1
+        often = max(_CHECK_EVERY, len(self.alive))  # so that the look at each grammar stays a small part of the work
+        if self._learnt >= often or self._shared_size() > self._size_then + self.limit // 16:
+            self.trim()
+
+    def trim(self) -> None:
+        """Drops what is too much."""
+        if self._size() > self.limit:
+            self._drop()
+        self._learnt, self._size_then = 0, self._shared_size()
+
+    def _size(self) -> int:
+        return (
+            self._shared_size()
+            + self._vocabulary.masks.num_bytes
+            + sum(g.num_bytes for g in self.alive if g.has_states)
+            + sum(s.num_bytes for same in self._vocabulary.saved.values() for s in same)
+        )
+
+    def _shared_size(self) -> int:
+        """What is known without a look at each grammar: rows, terms and the states of lexemes."""
+        num_lexemes, num_terms = self._num_lexemes_and_terms()
+        mine = max(num_lexemes - self._not_mine[0], 0) * _LEXEME + max(num_terms - self._not_mine[1], 0) * _TERM
+        return mine + self._vocabulary.mask_pool.num_bytes
+
+    @staticmethod
+    def _num_lexemes_and_terms() -> tuple[int, int]:
+        return len(lexemes._table), len(terms._table)
+
+    def _drop(self) -> None:
+        """Keeps what was used last, as far as half of the limit goes, and forgets the rest."""
+        self._keep(self.limit // 2)
+        if self._size() > self.limit:
+            self._keep(0)
+        if self._size() > self.limit:
+            self._not_mine = self._num_lexemes_and_terms()
+
+    def _keep(self, room: int) -> None:
+        vocabulary = self._vocabulary
+        vocabulary.saved.clear()
+        room -= vocabulary.masks.forget(room // 2)
+        old, pool = vocabulary.mask_pool, MaskPool(vocabulary.num_words)
+        numbers: dict[int, int] = {}  # in the old pool -> in the new one
+        vocabulary.finished.info = None
+        for grammar in self.grammars():
+            known: list[tuple[Position, Any]] = [(p, p.info) for p in grammar.positions() if p.info is not None]
+            rows = {m.number: m.row for _, m in known if m.pool is old and m.number not in numbers}
+            cost = grammar.num_bytes + len(rows) * vocabulary.num_words * 4
+            if cost > room:
+                grammar.drop_states()
+                self.evictions += 1
+                continue
+            room -= cost
+            numbers.update((number, pool.add(row)) for number, row in rows.items())
+            for position, mask in known:
+                moved = position.info = Mask(pool, numbers[mask.number], mask.unsettled)
+                moved.named = mask.named
+        vocabulary.mask_pool = pool
+        self._by_key = {k: kept for k, gs in self._by_key.items() if (kept := [g for g in gs if g.has_states])}
+        gc.collect()  # states refer to each other in circles
+
+
+def _same_documents(documents: dict[str, Any], retrieve: Callable[[str], Any] | None) -> bool:
+    """Whether ``retrieve`` gives the same documents again."""
+    try:
+        return all(retrieve is not None and json.dumps(retrieve(uri)) == text for uri, text in documents.items())
+    except Exception:  # whatever it is, compiling will say it in its own words
+        return False

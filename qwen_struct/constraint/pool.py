@@ -1,0 +1,84 @@
+"""Mask rows under small numbers, so that a decoder on a GPU is sent four bytes a step instead of a row."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from threading import Lock
+from typing import TypeVar
+
+import numpy as np
+
+from .bitmask import Bitmask
+
+K = TypeVar("K")
+V = TypeVar("V")
+_CHUNK = 64  # rows that are allocated together: 1.2 MB at 152,064 tokens
+
+
+class MaskPool:
+    """Distinct mask rows, each (num_words,) int32 and read-only, numbered from 0 in the order in which they came.
+
+    Rows are only ever added: a number means the same row for as long as the pool lives. A decoder that keeps a copy on
+    its device needs to add ``rows(number it has, num_rows)`` before it uses numbers that it has not seen. When the
+    vocabulary drops what it has not used for long, it goes on with a new pool, and numbers of the old one stay valid
+    for the old one; so a decoder takes the pool before it asks for numbers, and starts its copy afresh when it is
+    another one:
+
+        pool = vocabulary.mask_pool
+        numbers = [matcher.mask_id(pool) for matcher in batch]
+        if pool is not mirrored:
+            mirrored, num_mirrored = pool, 0
+        upload(pool.rows(num_mirrored, pool.num_rows))
+    """
+
+    def __init__(self, num_words: int) -> None:
+        self.num_words = num_words
+        self._chunks: list[Bitmask] = []
+        self._rows: list[Bitmask] = []
+        self._numbers: dict[bytes, int] = {}  # by digest
+        self._lock = Lock()
+
+    @property
+    def num_rows(self) -> int:
+        return len(self._rows)
+
+    @property
+    def num_bytes(self) -> int:
+        """The memory that the rows take."""
+        return len(self._chunks) * _CHUNK * self.num_words * 4
+
+    def __getitem__(self, number: int) -> Bitmask:
+        return self._rows[number]
+
+    def rows(self, start: int, end: int) -> Bitmask:
+        """A copy of the rows ``start`` to ``end``, (end - start, num_words)."""
+        found = np.empty((max(end - start, 0), self.num_words), np.int32)
+        for i, row in enumerate(self._rows[start:end]):
+            found[i] = row
+        return found
+
+    def add(self, row: Bitmask) -> int:
+        """The number of the row that equals ``row``; it is copied when there is none yet."""
+        digest = blake2b(row.data, digest_size=16).digest()
+        with self._lock:
+            number = self._numbers.get(digest)
+            if number is None:
+                number = len(self._rows)
+                if number == len(self._chunks) * _CHUNK:
+                    self._chunks.append(np.zeros((_CHUNK, self.num_words), np.int32))
+                place = self._chunks[-1][number % _CHUNK]
+                place[:] = row
+                place.flags.writeable = False
+                self._rows.append(place)
+                self._numbers[digest] = number
+            return number
+
+
+class Recent(dict[K, V]):
+    """A dict in the order of use: what :meth:`get` finds becomes the last."""
+
+    def get(self, key: K, default: V | None = None) -> V | None:  # type: ignore[override]
+        found = self.pop(key, default)
+        if found is not None:
+            self[key] = found
+        return found

@@ -1,0 +1,362 @@
+"""What was learnt about grammars, in a file: a second process starts where the first one stopped.
+
+The file holds, for each grammar, the positions that documents have been at: the mask of each, and the tokens that led
+from one to another. It is made of
+
+* the line ``qwen-struct cache``;
+* the SHA-256 of all that follows, 32 bytes;
+* a zip archive of arrays in NumPy's own format (``.npy``, no pickles), positions numbered across all grammars:
+  ``header`` (JSON text as uint8: see :class:`_Writer`), ``rows`` (num_rows, num_words) int32, ``row_of``
+  (num_positions,) int32, ``accepting`` (num_positions,) bool, ``edges`` (num_edges, 4) int32: position, token,
+  position, and -1 or, where the step depends on it, the number of the string read before the token; and ``unsettled``
+  (n, 2) int32: position, token, see :class:`.masks.Mask`. Each grammar's positions, edges and unsettled tokens stand
+  together; its first position is the start; and the first edge into each other position comes from one before it.
+
+A loaded grammar is not compiled: its positions answer from what was saved. When a document takes a token that none took
+before, the schema is compiled, and the saved positions are matched with the automaton's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import unicodedata
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import CacheError
+from ..language.positions import Position
+from .masks import Mask
+
+if TYPE_CHECKING:
+    from .grammar import Grammar, Recipe
+    from .vocabulary import Vocabulary
+
+_MAGIC = b"qwen-struct cache\n"
+_FORMAT = 1
+_ARRAYS = {
+    "header": ("u1", 1), "rows": ("i4", 2), "row_of": ("i4", 1), "accepting": ("b1", 1), "edges": ("i4", 2),
+    "unsettled": ("i4", 2),
+}  # fmt: skip
+_SAVED_MASK = 350  # bytes that one takes on average, without its row
+
+
+@cache
+def engine_version() -> str:
+    """A hash of what masks depend on beside the tokenizer: the package's sources, and Unicode's version."""
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256(f"{_FORMAT} {unicodedata.unidata_version}".encode())
+    for layer in ("schema", "language", "constraint"):
+        for path in sorted((package / layer).glob("*.py")):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def saved_key(recipe: Recipe) -> str:
+    """The name of a grammar in files."""
+    assert recipe.schema is not None
+    return hashlib.sha256(repr(recipe._replace(schema=None)).encode() + recipe.schema).hexdigest()
+
+
+class SavedGrammar:
+    """The positions of one grammar, as saved. ``start`` makes them into :class:`SavedPosition` objects."""
+
+    def __init__(
+        self,
+        documents: dict[str, str],
+        names_only: bool,
+        masks: list[Mask],
+        accepting: np.ndarray,  # (num_positions,) bool
+        edges: np.ndarray,  # (num_edges, 4), positions counted from 0
+        strings: list[bytes],  # of all grammars
+    ) -> None:
+        self.documents, self.names_only = documents, names_only
+        self.positions: list[SavedPosition] = []
+        self._masks, self._accepting, self._edges, self._strings = masks, accepting, edges, strings
+        self._grammar: Grammar | None = None
+
+    @property
+    def num_bytes(self) -> int:
+        """What it takes before it is asked for, without rows."""
+        return int(self._edges.nbytes) + _SAVED_MASK * len(self._masks)
+
+    def start(self, grammar: Grammar | None) -> Position:
+        """The position before the first token, for ``grammar`` to begin with; None where nothing is stepped."""
+        self._grammar = grammar
+        self.positions = [
+            SavedPosition(self, mask, accepting)
+            for mask, accepting in zip(self._masks, self._accepting.tolist(), strict=True)
+        ]
+        for number, token, following, string in self._edges.tolist():
+            self._enter(self.positions[number], token, self.positions[following], string)
+        return self.positions[0]
+
+    def settle(self) -> None:
+        """Finds the automaton's position for each saved one, and tells it what is known."""
+        assert self._grammar is not None
+        tokens = self._grammar.vocabulary.tokens
+        self.positions[0].real = self._grammar.automaton().start
+        for number, token, following, string in self._edges.tolist():
+            position, there = self.positions[number].real, self.positions[following]
+            assert position is not None
+            if there.real is None:
+                there.real = _step(position, b"" if string < 0 else self._strings[string], tokens[token] or b"")
+            position.info = position.info or self._masks[number]
+            self._enter(position, token, there.real, string)
+        for saved, mask in zip(self.positions, self._masks, strict=True):
+            assert saved.real is not None
+            saved.real.info = saved.real.info or mask
+
+    def _enter(self, position: Position, token: int, following: Position, string: int) -> None:
+        """Notes what comes after a token."""
+        if string < 0:
+            position.successors[token] = following
+        else:
+            mask: Any = position.info
+            mask.named[token, self._strings[string]] = following
+
+
+def _step(start: Position, string: bytes, text: bytes) -> Position:
+    """The position after ``text``, before which ``string`` was read."""
+    position: Position | None = start
+    for num_read, byte in enumerate(text):
+        assert position is not None
+        position, _ = position.step(byte, lambda n=num_read: string + text[: n + 1])  # type: ignore[misc]
+    assert position is not None
+    return position
+
+
+class SavedPosition(Position):
+    """A position of another process; ``real`` is this one's, once the grammar is compiled."""
+
+    __slots__ = ("_graph", "real")
+
+    def __init__(self, graph: SavedGrammar, mask: Mask, accepting: bool) -> None:
+        self._graph = graph
+        self.real: Position | None = None
+        self.accepting, self.info, self.successors = accepting, mask, {}
+
+    def step(self, byte: int, read: Callable[[], bytes | bytearray]) -> tuple[Position | None, bool]:
+        if self.real is None:
+            self._graph.settle()
+        assert self.real is not None
+        return self.real.step(byte, read)
+
+
+# Files. -------------------------------------------------------------------------------------------------------------
+
+
+def save(vocabulary: Vocabulary, path: Path) -> int:
+    """Writes the grammars in use, the most recently used first, and those loaded that were not asked for; how many."""
+    writer = _Writer(vocabulary)
+    for grammar in vocabulary.cache.grammars():
+        if grammar.remembered:
+            writer.add(saved_key(grammar.recipe), grammar.documents, grammar.names_only, grammar.start)
+    for key, unused in vocabulary.saved.items():
+        for saved in unused:
+            writer.add(key, saved.documents, saved.names_only, saved.start(None))
+    payload = writer.archive()
+    descriptor, name = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_MAGIC + hashlib.sha256(payload).digest() + payload)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    return len(writer.grammars)
+
+
+class _Writer:
+    """Collects grammars into arrays."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self.grammars: list[dict] = []
+        self._rows: dict[int, int] = {}  # by number in the pool -> in the file
+        self._row_of: list[int] = []
+        self._accepting: list[bool] = []
+        self._edges: list[tuple[int, int, int, int]] = []
+        self._strings: dict[bytes, int] = {}
+        self._unsettled: list[tuple[int, int]] = []
+
+    def add(self, key: str, documents: dict[str, Any], names_only: bool, start: Position | None) -> None:
+        """Everything reached from ``start`` by steps that depend on the position, and on a name at most."""
+        pool = self._vocabulary.mask_pool
+        known: Callable[[Any], bool] = lambda p: p is not None and p.info is not None and p.info.pool is pool  # noqa: E731
+        if start is None or not known(start):
+            return
+        first, before = len(self._row_of), (len(self._edges), len(self._unsettled))
+        order, numbers = [start], {start: first}
+        for position in order:  # grows while it is read
+            self._add_position(position.info, numbers[position], position.accepting)
+            for token, string, following in self._steps(position):
+                if known(following):
+                    if following not in numbers:
+                        numbers[following] = first + len(order)
+                        order.append(following)
+                    self._edges.append((numbers[position], token, numbers[following], string))
+        self.grammars.append(
+            {
+                "key": key,
+                "documents": documents,
+                "names_only": names_only,
+                "num_positions": len(order),
+                "num_edges": len(self._edges) - before[0],
+                "num_unsettled": len(self._unsettled) - before[1],
+            }
+        )
+
+    def _steps(self, position: Position) -> Iterator[tuple[int, int, Position]]:
+        mask: Any = position.info
+        for token, following in position.successors.items():
+            yield token, -1, following
+        for (token, string), following in mask.named.items():
+            if following is None:
+                continue
+            yield token, self._strings.setdefault(string, len(self._strings)), following
+
+    def _add_position(self, mask: Any, number: int, accepting: bool) -> None:
+        self._row_of.append(self._rows.setdefault(mask.number, len(self._rows)))
+        self._accepting.append(accepting)
+        self._unsettled += [(number, token) for token in mask.unsettled]
+
+    def archive(self) -> bytes:
+        pool, numbers = self._vocabulary.mask_pool, list(self._rows)
+        rows = np.zeros((len(numbers), pool.num_words), np.int32)
+        for i, number in enumerate(numbers):
+            rows[i] = pool[number]
+        arrays: dict[str, np.ndarray] = {
+            "header": np.frombuffer(json.dumps(self._header()).encode(), np.uint8),
+            "rows": rows,
+            "row_of": np.array(self._row_of, np.int32),
+            "accepting": np.array(self._accepting, np.bool_),
+            "edges": np.array(self._edges, np.int32).reshape(-1, 4),
+            "unsettled": np.array(self._unsettled, np.int32).reshape(-1, 2),
+        }
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, array, allow_pickle=False)
+        return buffer.getvalue()
+
+    def _header(self) -> dict:
+        return {
+            "format": _FORMAT,
+            "engine": engine_version(),
+            "tokenizer": self._vocabulary.fingerprint(),
+            "strings": [string.decode("latin-1") for string in self._strings],
+            "grammars": self.grammars,
+        }
+
+
+def load(vocabulary: Vocabulary, path: Path) -> int:
+    """Reads a file into ``vocabulary.saved``; how many grammars.
+
+    Raises: CacheError.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CacheError(f"no cache at {path}: {error.strerror}; write one with save_cache()") from error
+    payload = content[len(_MAGIC) + 32 :]
+    if not content.startswith(_MAGIC):
+        raise CacheError(f"{path} is not a cache of qwen_struct; write one with save_cache()")
+    if hashlib.sha256(payload).digest() != content[len(_MAGIC) : len(_MAGIC) + 32]:
+        raise CacheError(f"{path} is damaged; delete it and write another one with save_cache()")
+    try:
+        arrays = _arrays(payload)
+        header = json.loads(arrays.pop("header").tobytes())
+        _check_origin(header, vocabulary, path)
+        strings = [string.encode("latin-1") for string in header["strings"]]
+        return _take(vocabulary, header["grammars"], strings, **arrays)
+    except CacheError:
+        raise
+    except Exception as error:  # whatever a forged file makes zipfile, numpy or json say
+        raise CacheError(f"{path} does not hold what a cache of qwen_struct holds ({error}); delete it") from error
+
+
+def _arrays(payload: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in _ARRAYS}
+    for name, (kind, num_axes) in _ARRAYS.items():
+        if arrays[name].dtype != np.dtype(kind) or arrays[name].ndim != num_axes:
+            raise ValueError(f"array {name!r} is {arrays[name].dtype}, {arrays[name].shape}")
+    return arrays
+
+
+def _check_origin(header: Any, vocabulary: Vocabulary, path: Path) -> None:
+    if header["format"] != _FORMAT or header["engine"] != engine_version():
+        raise CacheError(f"{path} was made with another version of qwen_struct; delete it and write another one")
+    if header["tokenizer"] != vocabulary.fingerprint():
+        raise CacheError(f"{path} was made with another tokenizer or n_vocab; keep one file for each")
+
+
+def _take(
+    vocabulary: Vocabulary,
+    grammars: list[dict],
+    strings: list[bytes],
+    rows: np.ndarray,
+    row_of: np.ndarray,
+    accepting: np.ndarray,
+    edges: np.ndarray,
+    unsettled: np.ndarray,
+) -> int:
+    if rows.shape[1] != vocabulary.num_words or len(accepting) != len(row_of):
+        raise ValueError("the arrays do not fit together")
+    _check_range(row_of, len(rows))
+    _check_range(edges[:, 1], len(vocabulary.tokens))
+    _check_range(edges[:, 3] + 1, len(strings) + 1)
+    _check_range(unsettled[:, 1], len(vocabulary.tokens))
+    found, at, at_edge, at_unsettled = [], 0, 0, 0
+    pool = vocabulary.mask_pool
+    numbers = [pool.add(row) for row in rows]
+    for entry in grammars:
+        end, end_edge = at + entry["num_positions"], at_edge + entry["num_edges"]
+        end_unsettled = at_unsettled + entry["num_unsettled"]
+        part = edges[at_edge:end_edge] - (at, 0, at, 0)
+        _check_edges(part, end - at)
+        waiting: dict[int, list[int]] = {}
+        for position, token in unsettled[at_unsettled:end_unsettled].tolist():
+            waiting.setdefault(position - at, []).append(token)
+        masks = [Mask(pool, numbers[row], tuple(waiting.get(i, ()))) for i, row in enumerate(row_of[at:end].tolist())]
+        saved = SavedGrammar(
+            dict(entry["documents"]), bool(entry["names_only"]), masks, accepting[at:end], part, strings
+        )
+        found.append((entry["key"], saved))
+        at, at_edge, at_unsettled = end, end_edge, end_unsettled
+    if (at, at_edge, at_unsettled) != (len(row_of), len(edges), len(unsettled)):
+        raise ValueError("the arrays do not fit together")
+    for key, grammar in found:
+        vocabulary.saved.setdefault(key, []).append(grammar)
+    return len(found)
+
+
+def _check_range(numbers: np.ndarray, end: int) -> None:
+    if numbers.size and not (0 <= numbers.min() and numbers.max() < end):
+        raise ValueError("a number is out of range")
+
+
+def _check_edges(edges: np.ndarray, num_positions: int) -> None:
+    """That each position is reached by an edge from one that was reached before, and none leads elsewhere."""
+    if num_positions < 1:
+        raise ValueError("a grammar without a start")
+    _check_range(edges[:, (0, 2)], num_positions)
+    reached = {0}
+    for position, _, following, _ in edges.tolist():
+        if position not in reached:
+            raise ValueError("an edge from nowhere")
+        reached.add(following)
+    if len(reached) < num_positions:
+        raise ValueError("a position that nothing leads to")
