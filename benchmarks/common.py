@@ -1,16 +1,15 @@
-"""What the benchmarks share: the vocabulary, the machine's description, tables and records."""
+"""What the benchmarks of the engine share: the vocabulary, tables, and the slope of growth."""
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from record import save
 
 import qwen_struct
 from qwen_struct import Vocabulary
@@ -39,39 +38,10 @@ def token_ids(vocabulary: Vocabulary, text: bytes) -> list[int]:
     return found
 
 
-def machine() -> dict[str, Any]:
-    """The processor and the versions that figures depend on; nothing that names the machine."""
-    libraries = {}
-    for name in ("numpy", "numba", "llguidance", "xgrammar", "outlines-core", "lm-format-enforcer"):
-        try:
-            libraries[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "qwen_struct": qwen_struct.__version__,
-        "libraries": libraries,
-    }
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def record(name: str, results: Any) -> None:
-    """Writes ``record/<name>.json`` and prints the same as the last line."""
-    document = {"benchmark": name, "machine": machine(), "results": results}
-    path = Path(__file__).parent / "record" / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(document))
+def finish(name: str, figures: dict[str, Any]) -> None:
+    """Writes ``record/<name>.json``, and prints the figures as the last line."""
+    save(name, figures)
+    print(json.dumps(figures))
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

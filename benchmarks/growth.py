@@ -19,7 +19,8 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from common import exponent, load_vocabulary, print_table, record, token_ids
+from common import exponent, finish, load_vocabulary, print_table, token_ids
+from record import save
 
 from qwen_struct import Vocabulary, allocate_token_bitmask, compile_schema
 from qwen_struct.errors import SchemaError
@@ -72,7 +73,7 @@ def enum(n: int) -> Case:
 
 @family(10, 1_000, 100_000, 1_000_000)
 def max_length(n: int) -> Case:
-    return {"type": "string", "minLength": n // 10, "maxLength": n}, "lorem ipsum " * (n // 120 + 1), {}
+    return {"type": "string", "minLength": n // 10, "maxLength": n}, ("lorem ipsum " * (n // 120 + 1))[:n], {}
 
 
 @family(10, 1_000, 100_000, 1_000_000)
@@ -217,7 +218,8 @@ def main() -> None:
             if "refused" in row:
                 print(f"refused at {row['size']}: {row['refused']}")
         results[name] = {"rows": found, "exponents": fitted}
-    record("growth", results)
+        save("growth", results)  # a run may be cut short
+    finish("growth", results)
 
 
 if __name__ == "__main__":
