@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from random import Random
 
@@ -11,11 +14,15 @@ import pytest
 from qwen_struct.decode.chat import encode_chat
 from qwen_struct.prompt import build_messages
 from qwen_struct.schema.inputs import load_schema
+from training import tables
 from training.batches import READ_WEIGHT, batches, example_row, foretold, head_ids
+from training.catalogue import TEMPLATED, UNSEEN_KINDS
 from training.copying import make_exercise
-from training.documents import Example
+from training.documents import Example, Style
 from training.fields import COLUMNS, HEADER, names
 from training.kinds import KINDS, make_example
+from training.spelling import DATES, DATES_ZH, SMALL, SMALL_ZH, Spelling, capital_zh
+from training.templates import Filling, tidy
 from training.variants import CLASSES, FOLDER, MAKERS, make_variant, original
 
 MINI = Path(__file__).resolve().parent.parent / "qwen_struct" / "mini"
@@ -42,14 +49,134 @@ def is_shown(value, text: str) -> bool:
         return True
     if isinstance(value, str):
         return False
-    decimals = [f"{value:,.1f}", f"{value:,.2f}"]
-    return any(spelled in text for spelled in [str(value), *decimals])
+    return any(spelled in text for spelled in numbers(value))
+
+
+def numbers(value) -> set[str]:
+    """The ways a document may write a number, without sign."""
+    value = abs(value)
+    plain = [str(value), *(f"{value:,.{decimals}f}" for decimals in (1, 2) if round(value, decimals) == value)]
+    plain += [f"{value:,}", f"{value:.2f}"] if round(value, 2) == value else []
+    marks = [(",", "."), ("", "."), (".", ","), (" ", ","), ("'", ".")]
+    found = {p.replace(",", "_").replace(".", point).replace("_", group) for p in plain for group, point in marks}
+    if value == int(value) and 0 <= value <= 12:
+        found |= {SMALL[int(value)], SMALL_ZH[int(value)]}
+    millions = f"{value / 1e6:.1f} million"
+    return found | {millions, millions.replace(".", ","), f"{value / 10000:.2f}".rstrip("0").rstrip(".") + "万"}
 
 
 def check(example: Example) -> None:
     jsonschema.validate(example.value, example.schema)
     for value in strings_of(example.value):
         assert is_shown(value, example.text), (value, example.text)
+
+
+def dates(iso: str) -> set[str]:
+    """The ways a document may write a date."""
+    plain = Spelling("en", date.today(), "", "", "", "", "")
+    return {replace(plain, dates=style).day(date.fromisoformat(iso)) for style in DATES + DATES_ZH}
+
+
+def check_by_type(value, schema, text: str) -> None:
+    """A date, number or copied string stands in the text, spelled as its type allows."""
+    if "anyOf" in schema:
+        schema = schema["anyOf"][0] | {key: schema[key] for key in schema.keys() & {"description"}}
+    if isinstance(value, dict):
+        for key, child in value.items():
+            check_by_type(child, schema["properties"][key], text)
+    elif isinstance(value, list):
+        for child in value:
+            check_by_type(child, schema["items"], text)
+    elif value is None or isinstance(value, bool) or "enum" in schema:
+        return
+    elif isinstance(value, str):
+        said = dates(value) if re.fullmatch(r"\d{4}-\d\d-\d\d", value) else {value}
+        assert any(spelled in text for spelled in said), (value, text)
+        if schema.get("format") == "date" or schema.get("pattern"):
+            date.fromisoformat(value)
+    else:
+        assert any(spelled in text for spelled in numbers(value)), (value, text)
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("kind", sorted(TEMPLATED | UNSEEN_KINDS))
+def test_templates_show_every_value(kind, lang, held_out):
+    for seed in SEEDS:
+        example = make_example(Random(seed), kind, lang, unseen=seed % 2 == 0, held_out=held_out)
+        jsonschema.validate(example.value, example.schema)
+        check_by_type(example.value, example.schema, example.text)
+        assert not re.search("[\0⟨⟩⟦⟧‖¦{}]", example.text), example.text
+
+
+@pytest.mark.parametrize("kind", sorted(TEMPLATED))
+def test_templates_and_names_kept_for_testing_are_not_trained_with(kind):
+    for lang in ("en", "zh"):
+        trained = TEMPLATED[kind].templates(lang, held_out=False)
+        (kept,) = TEMPLATED[kind].templates(lang, held_out=True)
+        assert len(trained) >= 2 and kept not in trained
+    for slot in TEMPLATED[kind].slots.values():
+        for lang, keys in (("en", slot.keys), ("zh", slot.keys_zh)):
+            assert keys, slot.name
+            if len(keys) > 2:
+                (unseen,) = {slot.key(Random(seed), lang, unseen=True)[0] for seed in SEEDS}
+                assert unseen not in {slot.key(Random(seed), lang, unseen=False)[0] for seed in SEEDS}
+
+
+def test_layouts_kept_for_testing_are_not_trained_with():
+    assert not set(tables.HELD_OUT) & {*tables.LABELLED, *tables.LABELLED_ZH}
+    assert not set(tables.HELD_OUT_ROWS) & set(tables.ROWS)
+    assert not set(UNSEEN_KINDS) & {*TEMPLATED, *KINDS}
+    drawn = {make_example(Random(seed)).kind for seed in range(300)}
+    assert drawn == {*TEMPLATED, *KINDS}
+
+
+def test_absent_values_are_null_or_left_out():
+    schema, value = {}, {}
+    for seed in range(200):
+        example = make_example(Random(seed), "receipt")
+        if isinstance(example.value, dict):
+            schema |= {key: child for key, child in example.schema["properties"].items() if key not in example.value}
+            value |= {key: child for key, child in example.value.items() if child is None}
+    assert schema and value
+
+
+def test_a_line_that_is_left_out_says_nothing():
+    style = Style("en", "en", "snake", 0.0)
+    filling = Filling(Random(0), TEMPLATED["receipt"], style, Spelling.draw(Random(0), "en"))
+    filling.make()
+    filling.raw |= {"time": None, "number": "12-7"}
+    assert filling.text("{date}\n{time} ⟦No. {number}⟧\n{store}⟦, {time}⟧") == "\n".join(
+        [filling.given["date"].text, filling.given["store"].text]
+    )
+    assert set(filling.given) == {"date", "store"}
+
+
+@pytest.mark.parametrize(
+    "left, tidied",
+    [
+        ("Sturdy.  Leave it.", "Sturdy. Leave it."),
+        ("By cash. . .", "By cash."),
+        ("告知张三。。期限", "告知张三。期限"),
+        (", again in room 7", "again in room 7"),
+        ("Total   12", "Total   12"),
+    ],
+)
+def test_parts_left_out_leave_no_holes(left, tidied):
+    assert tidy(left) == tidied
+
+
+@pytest.mark.parametrize(
+    "amount, capitals",
+    [
+        (20000, "贰万元整"),
+        (12034.5, "壹万贰仟零叁拾肆元伍角整"),
+        (100500, "壹拾万零伍佰元整"),
+        (7.08, "柒元零捌分"),
+    ],
+)
+def test_amounts_in_chinese_capitals(amount, capitals):
+    assert capital_zh(amount) == capitals
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -42,7 +42,7 @@ class Mask:
         self.pool, self.number, self.unsettled = pool, number, unsettled
         self.named: dict[tuple[int, bytes], Position | None] = {}
         self.row = pool[number]
-        self.bytes = memoryview(self.row).cast("B")  # type: ignore[arg-type]
+        self.bytes = pool.bytes_of(number)
 
 
 class _Tail(NamedTuple):

@@ -111,19 +111,8 @@ class Matcher:
 
     def _follow(self, text: bytes) -> tuple[Position | None, bool]:
         """The position after ``text``, and whether it depends on what was read before."""
-        position, asked, num_read = self._position, False, 0
-
-        def read() -> bytearray:
-            return self._text() + text[: num_read + 1]
-
         with self._vocabulary.lock:
-            for num_read, byte in enumerate(text):  # noqa: B007 (read() uses it)
-                following, asked_here = position.step(byte, read)
-                asked = asked or asked_here
-                if following is None:
-                    return None, asked
-                position = following
-        return position, asked
+            return self._position.advance(text, lambda at: self._text() + text[: at + 1])
 
     def _string(self) -> bytes:
         """What was read of the string that is open here; elsewhere, something without meaning."""

@@ -35,6 +35,7 @@ class MaskPool:
         self.num_words = num_words
         self._chunks: list[Bitmask] = []
         self._rows: list[Bitmask] = []
+        self._bytes: list[memoryview] = []  # the same, for a copy without NumPy's overhead
         self._numbers: dict[bytes, int] = {}  # by digest
         self._lock = Lock()
 
@@ -49,6 +50,10 @@ class MaskPool:
 
     def __getitem__(self, number: int) -> Bitmask:
         return self._rows[number]
+
+    def bytes_of(self, number: int) -> memoryview:
+        """The memory of a row."""
+        return self._bytes[number]
 
     def rows(self, start: int, end: int) -> Bitmask:
         """A copy of the rows ``start`` to ``end``, (end - start, num_words)."""
@@ -69,6 +74,7 @@ class MaskPool:
                 place = self._chunks[-1][number % _CHUNK]
                 place[:] = row
                 place.flags.writeable = False
+                self._bytes.append(memoryview(place).cast("B"))
                 self._rows.append(place)
                 self._numbers[digest] = number
             return number

@@ -145,10 +145,16 @@ class SavedPosition(Position):
         self.accepting, self.info, self.successors = accepting, mask, {}
 
     def step(self, byte: int, read: Callable[[], bytes | bytearray]) -> tuple[Position | None, bool]:
+        return self._settled().step(byte, read)
+
+    def advance(self, text: bytes, read: Callable[[int], bytes | bytearray]) -> tuple[Position | None, bool]:
+        return self._settled().advance(text, read)
+
+    def _settled(self) -> Position:
         if self.real is None:
             self._graph.settle()
         assert self.real is not None
-        return self.real.step(byte, read)
+        return self.real
 
 
 # Files. -------------------------------------------------------------------------------------------------------------

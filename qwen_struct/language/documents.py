@@ -17,6 +17,7 @@ from ..schema.algebra import ARRAY, FALSE_, NULL, NUMBER, OBJECT, STRING, TRUE_,
 from .arrays import ArrayState, array_states
 from .charset import CharSet
 from .lexemes import END, QUOTE, Lexeme, Literal, literal, number, text
+from .members import mask_of
 from .objects import ObjectState, object_states
 from .terms import EPSILON, Term, chars, concat, repeat, union
 from .terms import literal as fixed
@@ -47,15 +48,16 @@ class Continuation:
     one of them at least. ``plenty`` tells names (None) from items: whether a next item is left whatever was read.
     """
 
-    __slots__ = ("_open", "_threads", "captures", "plenty")
+    __slots__ = ("_arguments", "_open", "_threads", "captures", "plenty")
 
     def __init__(
         self,
-        open_: Callable[[], Iterable[Thread]],
+        open_: Callable[..., Iterable[Thread]],
+        arguments: tuple,
         captures: Capture | None = None,
         plenty: Callable[[], bool] | None = None,
     ) -> None:
-        self._open = open_
+        self._open, self._arguments = open_, arguments  # rather than a closure, which takes twice the memory
         self._threads: tuple[Thread, ...] | None = None
         self.captures, self.plenty = captures, plenty
 
@@ -63,7 +65,7 @@ class Continuation:
         """The threads at this point."""
         threads = self._threads
         if threads is None:
-            threads = self._threads = tuple(self._open())
+            threads = self._threads = tuple(self._open(*self._arguments))
         return threads
 
 
@@ -76,6 +78,7 @@ class Name(Lexeme):
     """Inside the name of a declared member; ``node`` is where in the trie of names."""
 
     __slots__ = ("after", "depth", "documents", "node", "state")
+    in_string = True
 
     def __init__(
         self, documents: Documents, state: ObjectState, node: NameNode, after: Continuation, depth: int
@@ -90,6 +93,15 @@ class Name(Lexeme):
             if child.reachable(self.state)
         }
 
+    def run(self, text: bytes, at: int, end: int) -> Lexeme | None:
+        node = self.node
+        for byte in text[at:end]:
+            following = node.children.get(byte)
+            if following is None or not following.reachable(self.state):
+                return None
+            node = following
+        return self if node is self.node else self.documents.name(self.state, node, self.after, self.depth)
+
     def closed(self, after: Continuation) -> Continuation:
         assert self.node.index is not None
         return self.documents.declared_member(self.state, self.node.index, self.after, self.depth)
@@ -98,16 +110,24 @@ class Name(Lexeme):
 class NameNode:
     """A node of the trie of an object's declared names, over the bytes of their JSON spelling."""
 
-    __slots__ = ("children", "index", "indices")
+    __slots__ = ("_bits", "children", "index", "indices")
 
     def __init__(self) -> None:
         self.children: dict[int, NameNode] = {}
         self.index: int | None = None  # of the name that ends here
         self.indices: list[int] = []  # of all names below, ascending
+        self._bits = 0
+
+    @property
+    def bits(self) -> int:
+        """``indices`` as a bit mask."""
+        if not self._bits:
+            self._bits = mask_of(self.indices)
+        return self._bits
 
     def reachable(self, state: ObjectState) -> bool:
         """Whether a name at or below this node can come next."""
-        return state.possible_among(self.indices)
+        return bool(state.surely_possible & self.bits) or state.possible_among(self.indices)
 
     def ends_in(self, state: ObjectState) -> bool:
         """Whether a name that can come next ends at this node."""
@@ -126,7 +146,7 @@ class Documents:
         spaced = whitespace in (Whitespace.SPACED, Whitespace.INDENTED)
         self._colon = b": " if spaced else b":"
         self._comma = b"," if whitespace is not Whitespace.SPACED else b", "
-        self.done = Continuation(lambda: [(END, self.done)])
+        self.done = Continuation(lambda: [(END, self.done)], ())
         values.strict = False  # the root has a value, so that from here on what takes too long can be left out
         self.start = self._value(root, self.done, 0).open()
 
@@ -135,13 +155,15 @@ class Documents:
     def _cont(
         self,
         key: Hashable,
-        open_: Callable[[], Iterable[Thread]],
+        open_: Callable[..., Iterable[Thread]],
+        *arguments: object,
         captures: Capture | None = None,
         plenty: Callable[[], bool] | None = None,
     ) -> Continuation:
+        """The continuation for ``key``, whose threads are ``open_(self, *arguments)``."""
         found = self._interned.get(key)
         if found is None:
-            found = self._interned.setdefault(key, Continuation(open_, captures, plenty))
+            found = self._interned.setdefault(key, Continuation(open_, (self, *arguments), captures, plenty))
         return found
 
     def merge(self, continuations: Iterable[Continuation]) -> Continuation:
@@ -150,18 +172,21 @@ class Documents:
         if len(parts) == 1:
             return next(iter(parts))
         key = ("any", frozenset(parts))
-        open_ = lambda: self.joined(t for c in parts for t in c.open())  # noqa: E731
         capturing = [c for c in parts if c.captures is not None]
         if not capturing:
-            return self._cont(key, open_)
+            return self._cont(key, Documents._open_any, tuple(parts))
         plain = [c for c in parts if c.captures is None]
         counts = [c.plenty for c in capturing if c.plenty is not None]
         return self._cont(
             key,
-            open_,
-            lambda text: self.merge([*plain, *(c.captures(text) for c in capturing if c.captures)]),
-            (lambda: all(plenty() for plenty in counts)) if counts else None,
+            Documents._open_any,
+            tuple(parts),
+            captures=lambda text: self.merge([*plain, *(c.captures(text) for c in capturing if c.captures)]),
+            plenty=(lambda: all(plenty() for plenty in counts)) if counts else None,
         )
+
+    def _open_any(self, parts: Iterable[Continuation]) -> Iterable[Thread]:
+        return self.joined(thread for part in parts for thread in part.open())
 
     def joined(self, threads: Iterable[Thread]) -> list[Thread]:
         """``threads`` with those at the same lexeme made one."""
@@ -171,24 +196,28 @@ class Documents:
         return [(lexeme, cs[0] if len(cs) == 1 else self.merge(cs)) for lexeme, cs in by_lexeme.items()]
 
     def _value(self, formula: Expr, after: Continuation, depth: int) -> Continuation:
-        key = ("value", formula, after)
-        open_ = lambda: self.joined(self.values.gather(lambda: self._open_value(formula, after, depth)))  # noqa: E731
-        return self._cont(key, open_)
+        return self._cont(("value", formula, after), Documents._open_value, formula, after, depth)
 
     def _open_value(self, formula: Expr, after: Continuation, depth: int) -> Iterable[Thread]:
+        return self.joined(self.values.gather(lambda: self._value_threads(formula, after, depth)))
+
+    def _value_threads(self, formula: Expr, after: Continuation, depth: int) -> Iterable[Thread]:
         values = self.values
         for kind, word in _WORDS:
             if values.has_value(formula, kind):
                 yield word, after
         if self._may_be(formula, STRING):
             term = values.string_term(values.restrict(formula, STRING))
-            yield literal(b'"'), self._cont(("text", term.id, after), lambda: [(text(term), after)])
+            yield literal(b'"'), self._cont(("text", term.id, after), Documents._open_text, term, after)
         if self._may_be(formula, NUMBER):
             yield number(values.number_term(values.restrict(formula, NUMBER))), after
         for array in values.viable_states(array_states(values, values.restrict(formula, ARRAY))):
             yield literal(b"["), self._items(array, after, depth + 1, first=True)
         for object_ in values.viable_states(object_states(values, values.restrict(formula, OBJECT))):
             yield literal(b"{"), self._members(object_, after, depth + 1, first=True)
+
+    def _open_text(self, term: Term, after: Continuation) -> Iterable[Thread]:
+        return [(text(term), after)]
 
     def _may_be(self, formula: Expr, kind: int) -> bool:
         return self.values.viable((formula, kind), lambda: self.values.has_value(formula, kind))
@@ -197,7 +226,10 @@ class Documents:
         """``after``, and blanks before it where the style leaves them open; ``depth`` 0: no line break."""
         if self.style is not Whitespace.FLEXIBLE:
             return after
-        return self._cont(("gap", after, depth), lambda: [(number(_blanks(depth)), after), *after.open()])
+        return self._cont(("gap", after, depth), Documents._open_gap, after, depth)
+
+    def _open_gap(self, after: Continuation, depth: int) -> Iterable[Thread]:
+        return [(number(_blanks(depth)), after), *after.open()]
 
     def _separator(self, depth: int, first: bool) -> bytes:
         comma = b"" if first else self._comma
@@ -212,9 +244,12 @@ class Documents:
 
     def _items(self, state: ArrayState, after: Continuation, depth: int, first: bool = False) -> Continuation:
         key = ("items", state, after, first)
-        return self._gap(self._cont(key, lambda: self.joined(self._open_items(state, after, depth, first))), depth)
+        return self._gap(self._cont(key, Documents._open_items, state, after, depth, first), depth)
 
     def _open_items(self, state: ArrayState, after: Continuation, depth: int, first: bool) -> Iterable[Thread]:
+        return self.joined(self._item_threads(state, after, depth, first))
+
+    def _item_threads(self, state: ArrayState, after: Continuation, depth: int, first: bool) -> Iterable[Thread]:
         if state.closable():
             yield self._closing(b"]", depth, first), after
         separator = self._separator(depth, first)
@@ -234,22 +269,28 @@ class Documents:
             return self._items(state.with_seen(canonical(read(value_before(text)))), after, depth)
 
         key = ("after item", state, after)
-        return self._cont(key, lambda: self._items(state, after, depth).open(), known, state.plenty)
+        return self._cont(key, Documents._open_next, state, after, depth, captures=known, plenty=state.plenty)
+
+    def _open_next(self, state: ArrayState, after: Continuation, depth: int) -> Iterable[Thread]:
+        return self._items(state, after, depth).open()
 
     # Objects. ---------------------------------------------------------------------------------------------------
 
     def _members(self, state: ObjectState, after: Continuation, depth: int, first: bool = False) -> Continuation:
         key = ("members", state, after, first)
-        return self._gap(self._cont(key, lambda: self.joined(self._open_members(state, after, depth, first))), depth)
+        return self._gap(self._cont(key, Documents._open_members, state, after, depth, first), depth)
 
     def _open_members(self, state: ObjectState, after: Continuation, depth: int, first: bool) -> Iterable[Thread]:
+        return self.joined(self._member_threads(state, after, depth, first))
+
+    def _member_threads(self, state: ObjectState, after: Continuation, depth: int, first: bool) -> Iterable[Thread]:
         if state.closable():
             yield self._closing(b"}", depth, first), after
         if state.goes_on():
-            name = self._cont(("name", state, after), lambda: self._open_name(state, after, depth))
+            name = self._cont(("name", state, after), Documents._open_name, state, after, depth)
             separator = self._separator(depth, first)
             if separator and self.style is Whitespace.FLEXIBLE:
-                opening = self._cont(("opening", name), lambda: [(literal(b'"'), name)])
+                opening = self._cont(("opening", name), Documents._open_literal, b'"', name)
                 yield literal(separator), self._gap(opening, depth)
             else:
                 yield literal(separator + b'"'), name
@@ -274,7 +315,10 @@ class Documents:
     def declared_member(self, state: ObjectState, index: int, after: Continuation, depth: int) -> Continuation:
         """After the quote that closes the name of declared member ``index``."""
         key = ("declared", state, index, after)
-        return self._cont(key, lambda: self._open_member(state.declared(index), after, depth))
+        return self._cont(key, Documents._open_declared, state, index, after, depth)
+
+    def _open_declared(self, state: ObjectState, index: int, after: Continuation, depth: int) -> Iterable[Thread]:
+        return self._open_member(state.declared(index), after, depth)
 
     def _undeclared_member(
         self, state: ObjectState, c: int, name: str | None, after: Continuation, depth: int
@@ -283,14 +327,22 @@ class Documents:
         captures = None
         if name is None:
             captures = lambda text: self._undeclared_member(state, c, name_before(text), after, depth)  # noqa: E731
-        return self._cont(key, lambda: self._open_member(state.undeclared_next(c, name), after, depth), captures)
+        return self._cont(key, Documents._open_undeclared, state, c, name, after, depth, captures=captures)
+
+    def _open_undeclared(
+        self, state: ObjectState, c: int, name: str | None, after: Continuation, depth: int
+    ) -> Iterable[Thread]:
+        return self._open_member(state.undeclared_next(c, name), after, depth)
 
     def _open_member(self, alternatives: list, after: Continuation, depth: int) -> Iterable[Thread]:
         value = self.merge([self._value(v, self._members(s, after, depth), depth) for v, s in alternatives])
         if self.style is not Whitespace.FLEXIBLE:
             return [(literal(self._colon), value)]
-        colon = self._cont(("colon", value, depth), lambda: [(literal(self._colon), self._gap(value, depth))])
+        colon = self._cont(("colon", value, depth), Documents._open_literal, self._colon, self._gap(value, depth))
         return self._gap(colon, 0).open()
+
+    def _open_literal(self, text: bytes, after: Continuation) -> Iterable[Thread]:
+        return [(literal(text), after)]
 
 
 @cache

@@ -7,6 +7,7 @@ has one spelling. States are interned process-wide: the inside of a free string 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -14,12 +15,13 @@ from weakref import WeakValueDictionary
 
 from .charset import CharSet
 from .decide import FuelExhausted, is_empty, open_transitions
-from .terms import EPSILON, Term, derivative
+from .terms import ANY, EPSILON, Term, derivative
 
 if TYPE_CHECKING:
     from .documents import Continuation
 
 QUOTE, BACKSLASH = 0x22, 0x5C
+_PLAIN: Final = re.compile(rb"[ !#-\[\]-\x7f]+")  # characters of a free string that are written as they are
 _SHORT_ESCAPES: Final = {0x22: 0x22, 0x5C: 0x5C, 0x08: 0x62, 0x0C: 0x66, 0x0A: 0x6E, 0x0D: 0x72, 0x09: 0x74}
 _HEX: Final = b"0123456789abcdef"
 
@@ -28,6 +30,8 @@ class Lexeme:
     """A state inside a lexeme. ``nullable``: the lexeme may end here (a string's end is its quote, see ``quote``)."""
 
     __slots__ = ("__weakref__", "_moves", "info", "nullable", "quote")
+
+    in_string = False  # where nothing but a quote ends it
 
     def __init__(self, nullable: bool = False, quote: bool = False) -> None:
         self.nullable = nullable
@@ -49,6 +53,11 @@ class Lexeme:
     def move(self, byte: int) -> Lexeme | None:
         """The state after ``byte`` if it may come. For one byte, this can be less work than all ``moves``."""
         return self.moves.get(byte)
+
+    def run(self, text: bytes, at: int, end: int) -> Lexeme | None:
+        """The state after the bytes ``text[at:end]``, which do not end it; None where they cannot come."""
+        assert at == end, self
+        return self
 
     def groups(self) -> list[tuple[bytes, Lexeme]]:
         """:attr:`moves` by the states that they lead to."""
@@ -72,11 +81,17 @@ class Literal(Lexeme):
         super().__init__()
         self.text = text
 
+    def run(self, text: bytes, at: int, end: int) -> Lexeme | None:
+        if at == end:
+            return self
+        return literal(self.text[end - at :]) if text.startswith(self.text[: end - at], at) else None
+
 
 class Text(Lexeme):
     """Inside a string, between two characters; ``term`` is what may follow."""
 
     __slots__ = ("term",)
+    in_string = True
 
     def __init__(self, term: Term) -> None:
         super().__init__(quote=term.nullable)
@@ -98,6 +113,20 @@ class Text(Lexeme):
             except FuelExhausted:  # what else may come decides whether this may
                 pass
         return self.moves.get(byte)
+
+    def run(self, text: bytes, at: int, end: int) -> Lexeme | None:
+        state: Lexeme = self
+        while at < end:
+            if type(state) is Text and state.term is ANY:
+                plain = _PLAIN.match(text, at, end)
+                if plain is not None:
+                    at = plain.end()
+                    continue
+            moved = state.move(text[at])
+            if moved is None:
+                return None
+            state, at = moved, at + 1
+        return state
 
     def groups(self) -> list[tuple[bytes, Lexeme]]:
         found: list[tuple[bytes, Lexeme]] = []

@@ -71,6 +71,7 @@ class ObjectSpec:
         self.required = sorted(self.index[name] for name in required)
         self.required_mask = mask_of(self.required)
         self._values: list[Expr | None] = [None] * len(self.names)
+        self._inhabited: int | None = None
         self._matching: dict[KeySet, int] = {}
         self._dependence: dict[Expr, int] = {}
         self._changed: dict[Hashable, dict[Expr, Expr]] = {}  # what a member or the end makes of formulas
@@ -112,6 +113,23 @@ class ObjectSpec:
         """Whether every required member can have a value."""
         ask = self.values.inhabited
         return self.values.decide(("required", self), lambda: all(ask(self.value(i)) for i in self.required))
+
+    @property
+    def inhabited_names(self) -> int:
+        """The declared names whose values are known to exist, as bits; none where that takes too long to tell."""
+        if self._inhabited is None:
+            found, firm = self.values.firmly(self._ask_all)
+            if not firm:
+                return found
+            self._inhabited = found
+        return self._inhabited
+
+    def _ask_all(self) -> int:
+        ask = self.values.inhabited
+        try:
+            return mask_of([i for i in range(len(self.names)) if ask(self.value(i))])
+        except SchemaBudgetError:
+            return 0
 
     @cached_property
     def undeclared(self) -> list[UndeclaredNames]:

@@ -34,13 +34,14 @@ class ObjectState:
     is what is left of the formula, and ``seen`` has the undeclared names so far.
     """
 
-    __slots__ = ("_known", "closed", "following", "need", "rest", "room", "seen", "spec", "values")
+    __slots__ = ("_known", "_surely", "closed", "following", "need", "rest", "room", "seen", "spec", "values")
 
     def __init__(self, spec: ObjectSpec, key: tuple) -> None:
         self.spec, self.values = spec, spec.values
         self.closed, self.need, self.room, self.rest, self.seen = key
         self.following = self._following()  # declared names that the order lets come next, as bits
         self._known: dict[Hashable, object] = {}
+        self._surely: int | None = None
 
     def _following(self) -> int:
         if self.room == 0:
@@ -62,10 +63,20 @@ class ObjectState:
         """The declared members that can come next."""
         return (i for i in indices_of(self.following) if self.possible(i))
 
+    @property
+    def surely_possible(self) -> int:
+        """Declared members that can come next, as bits: all of them where nothing asks for more than their values."""
+        if self._surely is None:
+            plain = self.need == 0 and self.room is None and not self.spec.depends_on(self.rest)
+            self._surely = self.following & self.spec.inhabited_names if plain else 0
+        return self._surely
+
     def possible(self, i: int) -> bool:
         """Whether the declared member ``i`` can come next."""
         if not self.following >> i & 1:
             return False
+        if self.surely_possible >> i & 1:
+            return True
         return self.values.viable((self, i), lambda: self._can_follow(self._declared_member(i)))
 
     def possible_among(self, indices: list[int]) -> bool:

@@ -6,7 +6,7 @@ Positions are interned per :class:`.Documents`; each remembers its successors. O
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from .documents import Continuation, Documents, Thread
 from .lexemes import END, QUOTE, Literal, literal
@@ -35,31 +35,69 @@ class Position:
             pass
         found: list[Thread] = []
         asked = False
-        for lexeme, after in self.threads:
-            ended: Continuation | None = None
-            if type(lexeme) is Literal:
-                if lexeme.text[0] == byte:
-                    rest = lexeme.text[1:]
-                    if rest:
-                        found.append((literal(rest), after))
-                    else:
-                        ended = after
-            elif byte == QUOTE and lexeme.quote:
-                ended = lexeme.closed(after)
-            else:
-                moved = lexeme.move(byte)
-                if moved is not None:
-                    found.append((moved, after))
-                    if moved.nullable and after.captures is not None:
-                        ended = after
-            if ended is not None:
-                if ended.captures is not None:
-                    ended, asked = ended.captures(read()), True
-                found += ended.open()
+        for thread in self.threads:
+            asked |= _step(thread, byte, read, found)
         position = self.walker.position(found) if found else None
         if not asked:
             self._next[byte] = position
         return position, asked
+
+    def advance(self, text: bytes, read: Callable[[int], bytes | bytearray]) -> tuple[Position | None, bool]:
+        """The same for the bytes of ``text``; ``read(n)`` gives the text up to the nth of them and with it.
+
+        Inside a lexeme, no positions are made on the way.
+        """
+        position, asked, at = self, False, 0
+        while at < len(text):
+            threads: Sequence[Thread] = position.threads
+            if len(threads) == 1 or all(lexeme.in_string for lexeme, _ in threads):
+                end = _end_of_run(text, at, threads)
+                moved = [(lexeme.run(text, at, end), after) for lexeme, after in threads]
+                threads, at = [(lexeme, after) for lexeme, after in moved if lexeme is not None], end
+                if end == len(text) or not threads:
+                    return (self.walker.position(threads) if threads else None), asked
+            found: list[Thread] = []
+            for thread in threads:
+                asked |= _step(thread, text[at], lambda at=at: read(at), found)  # type: ignore[misc]
+            if not found:
+                return None, asked
+            position, at = self.walker.position(found), at + 1
+        return position, asked
+
+
+def _end_of_run(text: bytes, at: int, threads: Sequence[Thread]) -> int:
+    """How far ``text`` surely stays inside the lexemes of ``threads``, one or several strings."""
+    lexeme = threads[0][0]
+    if lexeme.in_string:
+        end = text.find(b'"', at)
+        return len(text) if end < 0 else end
+    return min(at + len(lexeme.text) - 1, len(text)) if type(lexeme) is Literal else at
+
+
+def _step(thread: Thread, byte: int, read: Callable[[], bytes | bytearray], found: list[Thread]) -> bool:
+    """Adds to ``found`` what ``thread`` becomes with ``byte``; whether ``read`` was asked."""
+    lexeme, after = thread
+    ended: Continuation | None = None
+    if type(lexeme) is Literal:
+        if lexeme.text[0] == byte:
+            rest = lexeme.text[1:]
+            if rest:
+                found.append((literal(rest), after))
+            else:
+                ended = after
+    elif byte == QUOTE and lexeme.quote:
+        ended = lexeme.closed(after)
+    else:
+        moved = lexeme.move(byte)
+        if moved is not None:
+            found.append((moved, after))
+            if moved.nullable and after.captures is not None:
+                ended = after
+    if ended is None:
+        return False
+    asked = ended.captures is not None
+    found += (ended.captures(read()) if ended.captures is not None else ended).open()
+    return asked
 
 
 class Walker:
@@ -67,7 +105,7 @@ class Walker:
 
     def __init__(self, documents: Documents) -> None:
         self.documents = documents
-        self._positions: dict[frozenset[Thread], Position] = {}
+        self._positions: dict[Thread | frozenset[Thread], Position] = {}
         self.start = self.position(documents.start)
 
     def position(self, threads: Iterable[Thread]) -> Position:
@@ -77,7 +115,7 @@ class Walker:
         reached += [thread for after in ended for thread in after.open()]
         if len(reached) > 1:
             reached = self.documents.joined(reached)
-        key = frozenset(reached)
+        key = reached[0] if len(reached) == 1 else frozenset(reached)
         found = self._positions.get(key)
         if found is None:
             found = self._positions.setdefault(key, Position(self, tuple(reached)))
