@@ -46,12 +46,14 @@ class Style:
     key_style: str
     described: float
     unseen: bool = False  # names that are kept for testing
+    held_out: bool = False  # layouts and templates that are kept for testing
 
     @classmethod
-    def draw(cls, rng: Random, lang: str | None = None, unseen: bool = False) -> Style:
-        lang = lang or rng.choice(["en", "en", "zh"])
-        key_lang = "zh" if lang == "zh" and rng.random() < 0.6 else "en"
-        return cls(lang, key_lang, rng.choice(["snake", "snake", "camel"]), rng.choice([0.0, 0.3, 0.9]), unseen)
+    def draw(cls, rng: Random, lang: str | None = None, unseen: bool = False, held_out: bool = False) -> Style:
+        lang = lang or rng.choice(["en", "zh"])
+        key_lang = "zh" if rng.random() < (0.6 if lang == "zh" else 0.06) else "en"
+        key_style = rng.choice(["snake"] * 5 + ["camel", "camel", "kebab", "pascal", "title", "words"])
+        return cls(lang, key_lang, key_style, rng.choice([0.0, 0.3, 0.9]), unseen, held_out)
 
 
 def named_schema(rng: Random, style: Style, spec: Field, label: str) -> Schema:
@@ -96,7 +98,7 @@ def form(rng: Random, style: Style, specs: list[Field], taken: set[str], share: 
         if text:
             pairs.append((label, text))
         block.properties[key] = (schema, value)
-    block.lines = tables.labelled(rng, style.lang, pairs)
+    block.lines = tables.labelled(rng, style.lang, pairs, style.held_out)
     return block
 
 
@@ -139,7 +141,7 @@ def table(rng: Random, style: Style, taken: set[str], max_rows: int = 6) -> Bloc
         rng.shuffle(order)
     rows = [{key: row[key] for key in order} for row in rows]
     numeric = [spec.schema["type"] in ("integer", "number") for spec in columns]
-    lines = tables.rows(rng, style.lang, [label for _, _, label in specs], cells, numeric)
+    lines = tables.rows(rng, style.lang, [label for _, _, label in specs], cells, numeric, style.held_out)
     name = rng.choice(
         ["明细", "项目", "清单", "商品", "记录"]
         if style.key_lang == "zh"
@@ -248,6 +250,7 @@ def figures(rng: Random, style: Style, taken: set[str]) -> Block:
         [rng.choice(["", "Item"] if style.lang == "en" else ["项目", "指标"]), *shown],
         cells,
         [False] + [True] * len(shown),
+        style.held_out,
     )
     return block
 

@@ -14,9 +14,10 @@ from transformers import AutoTokenizer, Qwen2ForCausalLM
 
 from qwen_struct import Extractor
 from qwen_struct.errors import QwenStructError
+from training.catalogue import TEMPLATED, UNSEEN_KINDS
 from training.copying import make_exercise
 from training.documents import Example
-from training.kinds import KINDS, make_example
+from training.kinds import GROUPS, KINDS, make_example
 from training.variants import MAKERS, make_variant, original
 
 
@@ -89,9 +90,8 @@ def quick_score(model: Qwen2ForCausalLM, tokenizer: Path, count: int = 8) -> dic
     extractor = Extractor((model.eval(), AutoTokenizer.from_pretrained(tokenizer)))
     makers: dict[str, Callable[[Random], Example]] = {
         "exercises": make_exercise,
-        "documents": make_example,
-        "unseen names": lambda rng: make_example(rng, unseen=True),
         "variants": make_variant,
+        **GROUPS,
     }
     return {
         name: round(score(extractor, [make(Random(f"held-out-{i}")) for i in range(count)], 300).f1, 3)
@@ -110,10 +110,15 @@ def main() -> None:
     groups["exercises"] = [make_exercise(Random(seed)) for seed in seeds]
     for name in sorted(MAKERS):
         groups[f"variants of {name}"] = [make_variant(Random(seed), name) for seed in seeds]
-    for kind in sorted(KINDS):
+    for kind in sorted(KINDS | TEMPLATED):
         for lang in ("en", "zh"):
             groups[f"documents: {kind}, {lang}"] = [make_example(Random(seed), kind, lang) for seed in seeds]
-    groups["documents: unseen names"] = [make_example(Random(seed), unseen=True) for seed in seeds]
+    many = [Random(f"test-{i}").random() for i in range(10 * options.count)]
+    for lang in ("en", "zh"):
+        groups[f"unseen names, {lang}"] = [make_example(Random(seed), lang=lang, unseen=True) for seed in many]
+        groups[f"unseen layouts, {lang}"] = [make_example(Random(seed), lang=lang, held_out=True) for seed in many]
+        for kind in sorted(UNSEEN_KINDS):
+            groups[f"unseen kind: {kind}, {lang}"] = [make_example(Random(seed), kind, lang) for seed in seeds]
     for title, examples in groups.items():
         print(json.dumps({"group": title, **score(extractor, examples).summary()}, ensure_ascii=False), flush=True)
 

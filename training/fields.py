@@ -46,10 +46,14 @@ def names(synonyms: tuple[str, ...], unseen: bool) -> tuple[str, ...]:
 
 def spell(name: str, style: str) -> str:
     """A name as a key."""
-    parts = name.lower().split(" ")
+    parts = name.lower().replace("'", "").split(" ")
     if style == "camel":
         return parts[0] + "".join(part.capitalize() for part in parts[1:])
-    return "_".join(parts)
+    if style == "pascal":
+        return "".join(part.capitalize() for part in parts)
+    if style == "title":
+        return " ".join(parts).capitalize()
+    return {"kebab": "-", "words": " "}.get(style, "_").join(parts)
 
 
 def enum(english: dict[str, str], chinese: dict[str, str]) -> tuple[Maker, dict[str, Any]]:

@@ -1,10 +1,11 @@
-"""The kinds of documents, each made of blocks or sentences."""
+"""The kinds of documents: those made of blocks or sentences, and those from templates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
 
+from training.catalogue import TEMPLATED, UNSEEN_KINDS
 from training.documents import (
     Example,
     Style,
@@ -18,6 +19,7 @@ from training.documents import (
 )
 from training.fields import HEADER
 from training.prose import make_chat, make_letter, make_mixed
+from training.templates import fill
 
 
 def make_form(rng: Random, style: Style) -> Example:
@@ -78,6 +80,31 @@ KINDS: dict[str, Callable[[Random, Style], Example]] = {
 }
 
 
-def make_example(rng: Random, kind: str | None = None, lang: str | None = None, unseen: bool = False) -> Example:
-    """A random document of a random kind and language; ``unseen`` names its fields as no training document does."""
-    return KINDS[kind or rng.choice(sorted(KINDS))](rng, Style.draw(rng, lang, unseen))
+BLOCKS_SHARE = 0.35  # of documents, those made of blocks and sentences; the others are from templates
+
+
+def make_example(
+    rng: Random, kind: str | None = None, lang: str | None = None, unseen: bool = False, held_out: bool = False
+) -> Example:
+    """A random document of a random kind and language.
+
+    ``unseen`` names its fields and ``held_out`` lays it out as no training document does.
+    """
+    if kind is None:
+        kind = rng.choice(sorted(KINDS) if rng.random() < BLOCKS_SHARE else sorted(TEMPLATED))
+    style = Style.draw(rng, lang, unseen, held_out)
+    return KINDS[kind](rng, style) if kind in KINDS else fill(rng, (TEMPLATED | UNSEEN_KINDS)[kind], style)
+
+
+def make_unseen_kind(rng: Random) -> Example:
+    """A document of a kind that no training document is of."""
+    return make_example(rng, rng.choice(sorted(UNSEEN_KINDS)))
+
+
+# By what is new in them; each is measured apart.
+GROUPS: dict[str, Callable[[Random], Example]] = {
+    "documents": make_example,
+    "unseen names": lambda rng: make_example(rng, unseen=True),
+    "unseen layouts": lambda rng: make_example(rng, held_out=True),
+    "unseen kinds": make_unseen_kind,
+}

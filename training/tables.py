@@ -1,9 +1,17 @@
-"""Layouts: how a document writes labelled values and rows."""
+"""Layouts: how a document writes labelled values and rows; some are kept for testing."""
 
 from __future__ import annotations
 
 import unicodedata
 from random import Random
+
+LABELLED = ["colon", "colon", "colon", "aligned", "pipe", "sentence", "pairs", "bullet", "equals", "below"]
+LABELLED += ["bold", "tab", "dash", "shout", "quoted", "tag"]
+LABELLED_ZH = ["colon", "colon", "colon", "ascii", "clause", "pairs", "is", "aligned", "bullet", "pipe", "below"]
+LABELLED_ZH += ["bold", "quoted", "tag"]
+ROWS = ["aligned", "aligned", "aligned", "markdown", "markdown", "padded", "csv", "tabs", "entries", "numbered", "html"]
+HELD_OUT = ["dots", "brackets", "numbers"]  # of labelled values
+HELD_OUT_ROWS = ["bars", "stacked"]
 
 
 def width(text: str) -> int:
@@ -16,30 +24,36 @@ def pad(text: str, columns: int, right: bool = False) -> str:
     return space + text if right else text + space
 
 
-def labelled(rng: Random, lang: str, pairs: list[tuple[str, str]]) -> list[str]:
+def labelled(rng: Random, lang: str, pairs: list[tuple[str, str]], held_out: bool = False) -> list[str]:
     """Lines that give each label its value, in one of the layouts of forms, letters and lists."""
-    if lang == "zh":
-        layout = rng.choice(["colon", "colon", "colon", "ascii", "clause", "pairs", "is"])
-    else:
-        layout = rng.choice(
-            ["colon", "colon", "colon", "aligned", "pipe", "sentence", "pairs", "bullet", "equals", "below"]
-        )
+    layout = rng.choice(HELD_OUT if held_out else LABELLED_ZH if lang == "zh" else LABELLED)
     column = max((width(label) for label, _ in pairs), default=0) + rng.randint(2, 4)
     lines: list[str] = []
     for label, value in pairs:
+        tag = label.lower().replace(" ", "_")
+        colon = f"{label}：{value}" if lang == "zh" else f"{label}: {value}"
         lines.append(
             {
-                "colon": f"{label}：{value}" if lang == "zh" else f"{label}: {value}",
+                "colon": colon,
                 "ascii": f"{label}: {value}",
                 "clause": f"第{_numeral(len(lines) + 1)}条 {label}为{value}。",
                 "is": f"{label}是{value}",
                 "aligned": pad(label, column) + value,
                 "pipe": f"{label} | {value}",
                 "sentence": f"The {label.lower()} is {value}.",
-                "pairs": f"{label}：{value}" if lang == "zh" else f"{label}: {value}",
-                "bullet": f"- {label}: {value}",
+                "pairs": colon,
+                "bullet": f"- {colon}",
                 "equals": f"{label} = {value}",
                 "below": f"{label}\n  {value}",
+                "bold": f"**{label}**：{value}" if lang == "zh" else f"**{label}:** {value}",
+                "tab": f"{label}\t{value}",
+                "quoted": f'"{label}": "{value}",',
+                "tag": f"<{tag}>{value}</{tag}>",
+                "dash": f"{label} – {value}",
+                "shout": f"{label.upper()}: {value}",
+                "dots": label + " " + "." * max(3, column + 4 - width(label)) + " " + value,
+                "brackets": f"【{label}】{value}" if lang == "zh" else f"[{label}] {value}",
+                "numbers": f"({len(lines) + 1}) {colon}",
             }[layout]
         )
     if layout == "pairs":
@@ -47,17 +61,28 @@ def labelled(rng: Random, lang: str, pairs: list[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def rows(rng: Random, lang: str, head: list[str], cells: list[list[str]], numeric: list[bool]) -> list[str]:
+def rows(
+    rng: Random, lang: str, head: list[str], cells: list[list[str]], numeric: list[bool], held_out: bool = False
+) -> list[str]:
     """Lines of a table with a header, as aligned text, Markdown, CSV, tabs or one list entry a row."""
-    layout = rng.choice(["aligned", "aligned", "aligned", "markdown", "markdown", "padded", "csv", "tabs", "entries"])
+    layout = rng.choice(HELD_OUT_ROWS if held_out else ROWS)
+    colon, comma = ("：", "，") if lang == "zh" else (": ", "; ")
     if layout == "csv":
         mark = ";" if any("," in cell for row in [head, *cells] for cell in row) else ","
         return [mark.join(row) for row in [head, *cells]]
     if layout == "tabs":
         return ["\t".join(row) for row in [head, *cells]]
-    if layout == "entries":
-        colon, comma = ("：", "，") if lang == "zh" else (": ", "; ")
-        return ["- " + comma.join(f"{h}{colon}{c}" for h, c in zip(head, row, strict=True)) for row in cells]
+    if layout == "bars":
+        return [" | ".join(row) for row in [head, *cells]]
+    if layout in ("entries", "numbered", "stacked"):
+        entries = [[f"{h}{colon}{c}" for h, c in zip(head, row, strict=True)] for row in cells]
+        if layout == "stacked":
+            return [line for entry in entries for line in [*entry, ""]][:-1]
+        return [("- " if layout == "entries" else f"{i}. ") + comma.join(entry) for i, entry in enumerate(entries, 1)]
+    if layout == "html":
+        lines = ["".join(f"<th>{cell}</th>" for cell in head)]
+        lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in cells]
+        return ["<table>", *(f"<tr>{line}</tr>" for line in lines), "</table>"]
     if layout == "markdown":
         return ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *cells]]
     columns = [max(width(row[i]) for row in [head, *cells]) for i in range(len(head))]

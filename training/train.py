@@ -25,7 +25,7 @@ from transformers import Qwen2ForCausalLM
 
 from training.batches import CURRICULA, Batch, Row, batches, example_row, head_ids, pad, stage_at
 from training.copying import make_exercise
-from training.kinds import make_example
+from training.kinds import GROUPS
 from training.muon import make_optimizers
 from training.network import losses, make_config, make_model
 from training.variants import make_variant
@@ -116,9 +116,8 @@ def held_out_rows(tokenizer: Tokenizer) -> dict[str, list[Row]]:
     seeds = [f"held-out-{i}" for i in range(40)]
     return {
         "exercises": [example_row(tokenizer, make_exercise(Random(seed))) for seed in seeds],
-        "documents": [example_row(tokenizer, make_example(Random(seed))) for seed in seeds],
-        "unseen names": [example_row(tokenizer, make_example(Random(seed), unseen=True)) for seed in seeds],
         "variants": [example_row(tokenizer, make_variant(Random(seed))) for seed in seeds],
+        **{name: [example_row(tokenizer, make(Random(seed))) for seed in seeds] for name, make in GROUPS.items()},
     }
 
 
