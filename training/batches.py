@@ -41,7 +41,7 @@ CURRICULA = {
     "reader": [
         Stage(0, 2048, 192, repeats=0.4, exercises=0.6),
         Stage(304, 3072, 288, repeats=0.05, exercises=0.6),
-        Stage(800, 4096, 384, repeats=0.02, exercises=0.35, variants=0.05),
+        Stage(800, 4096, 512, repeats=0.02, exercises=0.35, variants=0.05),
         Stage(2000, 6144, 512, repeats=0.02, exercises=0.2, variants=0.08),
         Stage(4000, 6144, 768, repeats=0.02, exercises=0.12, variants=0.1, samples=0.01),
         Stage(8000, 8192, 1100, repeats=0.01, exercises=0.1, variants=0.1, samples=0.01),
