@@ -12,7 +12,7 @@ import sys
 import threading
 import tracemalloc
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -527,16 +527,21 @@ def test_threads_see_what_one_sees(limit: int) -> None:
             failures.append(error)
 
     orders = [Random(n).sample(jobs, len(jobs)) for n in range(6)]
-    threads = [threading.Thread(target=work, args=(order,)) for order in orders]
     sys.setswitchinterval(1e-5)
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        run_together(work, orders)
     finally:
         sys.setswitchinterval(interval)
     assert not failures
+
+
+def run_together(target: Callable[[Any], None], arguments: Sequence[Any]) -> None:
+    """``target`` once for each of ``arguments``, in threads of their own."""
+    threads = [threading.Thread(target=target, args=(argument,)) for argument in arguments]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_threads_may_learn_the_same_grammar_at_once() -> None:
@@ -560,11 +565,7 @@ def test_threads_may_learn_the_same_grammar_at_once() -> None:
     try:
         for _ in range(40):
             grammar = compile_schema(node, Vocabulary(TOKENS[:256], n_vocab=300, eos_token_ids=[256]))
-            threads = [threading.Thread(target=follow, args=(grammar,)) for _ in range(6)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            run_together(follow, [grammar] * 6)
     finally:
         sys.setswitchinterval(interval)
     assert not failures

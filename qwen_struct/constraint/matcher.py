@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..language.positions import Position
-from ..language.texts import _string_start as string_start
+from ..language.texts import string_start
 from .bitmask import Bitmask
 
 if TYPE_CHECKING:

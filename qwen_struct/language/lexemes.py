@@ -29,7 +29,7 @@ _HEX: Final = b"0123456789abcdef"
 class Lexeme:
     """A state inside a lexeme. ``nullable``: the lexeme may end here (a string's end is its quote, see ``quote``)."""
 
-    __slots__ = ("__weakref__", "_moves", "info", "nullable", "quote")
+    __slots__ = ("__weakref__", "_moves", "nullable", "quote")
 
     in_string = False  # where nothing but a quote ends it
 
@@ -37,7 +37,6 @@ class Lexeme:
         self.nullable = nullable
         self.quote = quote  # inside a string, where the closing quote may come
         self._moves: dict[int, Lexeme] | None = None
-        self.info: object = None  # scratch space for the mask builder
 
     @property
     def moves(self) -> dict[int, Lexeme]:

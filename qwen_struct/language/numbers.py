@@ -153,35 +153,6 @@ class Magnitude(Leaf):
         return Magnitude(self.wanted, self.integer, self.fraction, num_digits, compared, matched)
 
 
-class Remainder(Leaf):
-    """Decimals that are integral multiples of ``divisor * 10**-scale``; the state is the remainder so far."""
-
-    __slots__ = ("divisor", "num_fraction", "remainder", "scale", "signed")
-
-    def setup(self, divisor: int, scale: int, remainder: int = 0, num_fraction: int = -1, signed: bool = True) -> None:
-        self.divisor, self.scale, self.remainder, self.num_fraction = divisor, scale, remainder, num_fraction
-        self.signed = signed  # nothing read yet, so that a minus may come
-        missing = scale - max(num_fraction, 0)
-        self.nullable = not signed and remainder * 10**missing % divisor == 0
-
-    def moves(self) -> Iterable[tuple[CharSet, Term]]:
-        successors: dict[Term, list[str]] = {}
-        for digit in range(10):
-            successors.setdefault(self._digit(digit), []).append(str(digit))
-        if self.signed:
-            successors.setdefault(Remainder(self.divisor, self.scale, 0, -1, False), []).append("-")
-        elif self.num_fraction < 0:
-            successors.setdefault(Remainder(self.divisor, self.scale, self.remainder, 0, False), []).append(".")
-        return [(CharSet.of(symbols), after) for after, symbols in successors.items() if after is not EMPTY]
-
-    def _digit(self, digit: int) -> Term:
-        if self.num_fraction == self.scale:
-            return self if digit == 0 else EMPTY
-        remainder = (10 * self.remainder + digit) % self.divisor
-        num_fraction = self.num_fraction + 1 if self.num_fraction >= 0 else -1
-        return Remainder(self.divisor, self.scale, remainder, num_fraction, False)
-
-
 @cache
 def compared(op: str, limit: Decimal) -> Term:
     """The decimals that compare with ``limit`` as ``op`` says."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 
-QUOTE, BACKSLASH = 0x22, 0x5C
+from .lexemes import BACKSLASH, QUOTE
+
 _OPENING, _CLOSING = b"[{", b"]}"
 
 
 def name_before(text: bytes | bytearray) -> str:
     """The string that ends ``text``, whose last byte is its closing quote."""
-    return json.loads(text[_string_start(text, len(text) - 1) :])
+    return json.loads(text[string_start(text, len(text) - 1) :])
 
 
 def value_before(text: bytes | bytearray) -> bytes | bytearray:
@@ -20,7 +21,7 @@ def value_before(text: bytes | bytearray) -> bytes | bytearray:
     while True:
         byte = text[at]
         if byte == QUOTE:
-            at = _string_start(text, at)
+            at = string_start(text, at)
         elif byte in _CLOSING:
             depth += 1
         elif byte in _OPENING:
@@ -33,7 +34,7 @@ def value_before(text: bytes | bytearray) -> bytes | bytearray:
         at -= 1
 
 
-def _string_start(text: bytes | bytearray, end: int) -> int:
+def string_start(text: bytes | bytearray, end: int) -> int:
     """Where the string starts whose closing quote is at ``end``: at the nearest quote that is not escaped."""
     start = end
     while True:

@@ -116,8 +116,12 @@ def viable_values(state: ArrayState, value: Expr) -> Expr:
     return a.all([value, _without(a, _dead(state, critical))])
 
 
+def _leads_on(state: ArrayState, value: Any) -> bool:
+    return state.with_seen(canonical(value)).inhabited()
+
+
 def _dead(state: ArrayState, listed: list[Any]) -> list[Any]:
-    return [v for v in listed if not state.with_seen(canonical(v)).inhabited()]
+    return [v for v in listed if not _leads_on(state, v)]
 
 
 def _without(a: Algebra, dead: list[Any]) -> Expr:
@@ -160,7 +164,7 @@ def _classes(a: Algebra, kinds: list[Expr]) -> Iterator[Expr]:
 
 
 def _alive(state: ArrayState, listed: list[Any]) -> list[Any]:
-    return [v for v in listed if state.with_seen(canonical(v)).inhabited()]
+    return [v for v in listed if _leads_on(state, v)]
 
 
 def _alive_in_class(state: ArrayState, alike: Expr, part: Expr) -> Iterator[Expr]:
@@ -177,5 +181,5 @@ def _alive_in_class(state: ArrayState, alike: Expr, part: Expr) -> Iterator[Expr
     if not values.disjoint(alike, seen_before(a, unique)):  # one more of the kind changes nothing
         if state.inhabited():
             yield part
-    elif state.with_seen(canonical(some(values, part))).inhabited():
+    elif _leads_on(state, some(values, part)):
         yield part
