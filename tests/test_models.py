@@ -223,7 +223,7 @@ def test_a_model_that_does_not_decode(tmp_path: Path) -> None:
 
 def test_gptq_without_its_packages_names_the_extra(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edit_json(checkpoint / "config.json", quantization_config={"quant_method": "gptq", "bits": 4, "group_size": 128})
-    monkeypatch.setattr("qwen_struct.decode.model.find_spec", lambda name: None)
+    monkeypatch.setattr("qwen_struct.decode.quantisation.find_spec", lambda name: None)
     message = refusal(lambda: load_model(checkpoint))
     assert "is quantised with GPTQ, which needs gptqmodel and optimum; run: pip install 'qwen-struct[gptq]'" in message
 
@@ -328,9 +328,9 @@ def test_what_quantisation_libraries_print_stays_off_standard_output(
     checkpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edit_json(checkpoint / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
-    monkeypatch.setattr("qwen_struct.decode.model.find_spec", lambda name: object())
+    monkeypatch.setattr("qwen_struct.decode.quantisation.find_spec", lambda name: object())
 
-    def load(*_: object) -> Qwen2ForCausalLM:
+    def load(*_: object, **__: object) -> Qwen2ForCausalLM:
         print("INFO kernel selected")
         return tiny_network(384)
 

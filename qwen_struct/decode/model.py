@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import ModelError
-from .device import choose_device, choose_dtype
+from .device import available_bytes, choose_device, choose_dtype
 from .locate import locate
+from .memory import check_fits, plan_memory
+from .positions import context_length, extend_context
+from .quantisation import check_packages, quantisation_of, quantise_while_loading
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -45,13 +48,20 @@ def load_model(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     progress: bool | None = None,
+    quantization: str | None = None,
+    context_length: int | None = None,
+    check_memory: bool = True,
 ) -> Model:
     """Load the checkpoint called ``spec``: "mini", a folder, or a hub name such as "Qwen/Qwen2.5-7B-Instruct".
 
     ``progress`` writes to standard error what is being loaded; None does so at a terminal, but not for "mini".
+    ``quantization`` "bnb-4bit" or "bnb-8bit" quantises plain weights with bitsandbytes as they are read.
+    ``context_length`` is the model's context in tokens; where that is more than the checkpoint's positions reach, YaRN
+    extends them. ``check_memory`` refuses, before any weights are read, what will not fit into the device's free
+    memory with a short context.
 
     Raises:
-        ModelError: it cannot be found, is not a decoder-only language model, or does not load.
+        ModelError: it cannot be found, is not a decoder-only language model, does not fit, or does not load.
     """
     name = os.fspath(spec)
     show = progress if progress is not None else name != "mini" and sys.stderr.isatty()
@@ -61,14 +71,20 @@ def load_model(
     with _quiet_transformers(show_bars=show):
         folder = locate(spec)
         config = _load_config(name, folder)
+        if context_length is not None:
+            extend_context(name, config, context_length)
         target = choose_device(device)
         number_format = choose_dtype(dtype, target, config)
+        bnb = None if quantization is None else quantise_while_loading(name, quantization, config, number_format)
+        if check_memory:
+            _check_memory(name, config, target, number_format, quantization)
         say(f"loading {name} on {target} ({str(number_format).removeprefix('torch.')})")
         tokenizer = _load_tokenizer(name, folder)
         with _prints_kept_out(config, show):
-            network = _load_network(name, folder, target, number_format)
+            network = _load_network(name, folder, target, config=config, dtype=number_format, quantization_config=bnb)
     say(f"loaded {name} in {time.perf_counter() - start:.1f} s")
-    return wrap_model(network, tokenizer, name=name)
+    model = wrap_model(network, tokenizer, name=name)
+    return model if context_length is None else replace(model, context_length=context_length)
 
 
 def wrap_model(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str | None = None) -> Model:
@@ -93,15 +109,6 @@ def wrap_model(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, nam
         context_length=context_length(network.config),
         device=network.device,
     )
-
-
-def context_length(config: PreTrainedConfig) -> int:
-    """How many tokens the positions reach. Qwen2.5's YaRN setting multiplies what the checkpoint was trained with."""
-    text = config.get_text_config()
-    rope = getattr(text, "rope_parameters", None) or {}
-    factor = rope.get("factor") or 1.0
-    trained = rope.get("original_max_position_embeddings") or text.max_position_embeddings
-    return max(int(trained * factor), int(text.max_position_embeddings))
 
 
 def _n_vocab(network: PreTrainedModel) -> int:
@@ -136,17 +143,21 @@ def _load_config(name: str, folder: Path) -> PreTrainedConfig:
             f"{name} is a {', '.join(kinds) or config.model_type}, not a decoder-only language model; take a Qwen2.5 "
             "checkpoint such as 'Qwen/Qwen2.5-7B-Instruct'"
         )
-    _check_quantisation(name, config)
+    check_packages(name, quantisation_of(config))
     return config
 
 
-def _check_quantisation(name: str, config: PreTrainedConfig) -> None:
-    settings: Any = getattr(config, "quantization_config", None) or {}
-    method = settings.get("quant_method") if isinstance(settings, dict) else settings.quant_method
-    lacking = [package for package in ("gptqmodel", "optimum") if find_spec(package) is None]
-    if method == "gptq" and lacking:
+def _check_memory(
+    name: str, config: PreTrainedConfig, device: torch.device, dtype: torch.dtype | str, quantization: str | None
+) -> None:
+    own = None if isinstance(dtype, str) else dtype
+    plan = replace(plan_memory(config, device=device, dtype=own, quantization=quantization), name=name)
+    check_fits(plan)
+    free = available_bytes("cpu")
+    if not _reads_onto(device) and plan.weight_bytes > free:
         raise ModelError(
-            f"{name} is quantised with GPTQ, which needs {' and '.join(lacking)}; run: pip install 'qwen-struct[gptq]'"
+            f"the weights of {name}, {plan.weight_bytes / 1e9:.2f} GB, pass through the CPU's memory, where "
+            f"{free / 1e9:.2f} GB are free; run: pip install accelerate, which reads them onto {device} directly"
         )
 
 
@@ -157,22 +168,29 @@ def _load_tokenizer(name: str, folder: Path) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def _load_network(name: str, folder: Path, device: torch.device, dtype: torch.dtype | str) -> PreTrainedModel:
+def _load_network(name: str, folder: Path, device: torch.device, **settings: Any) -> PreTrainedModel:
+    """``settings`` are those of ``from_pretrained``."""
     from transformers import AutoModelForCausalLM
 
-    # With accelerate the weights go straight to the device, without it through the CPU's memory.
-    placement = {"device_map": {"": device}} if find_spec("accelerate") and device.type != "cpu" else {}
+    quantised = settings["quantization_config"] is not None or quantisation_of(settings["config"]) is not None
+    placed = find_spec("accelerate") is not None and (device.type != "cpu" or quantised)
+    placement = {"device_map": {"": device}} if placed else {}
     with _explained(name, "its weights"):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, output_loading_info=True, **placement
+            folder, local_files_only=True, output_loading_info=True, **settings, **placement
         )
-        network, info = loaded[0] if placement else loaded[0].to(device), loaded[1]
+        network, info = loaded[0] if placed else loaded[0].to(device), loaded[1]
     # transformers fills what a file lacks with random numbers and goes on; nobody wants that model.
     missing = sorted(info["missing_keys"])
     if missing:
         some = ", ".join(missing[:3])
         raise ModelError(f"{name} lacks {len(missing)} of its weights ({some} ...); download it again")
     return network
+
+
+def _reads_onto(device: torch.device) -> bool:
+    """Whether weights are read into the device's memory directly; without accelerate the CPU's holds them first."""
+    return device.type == "cpu" or find_spec("accelerate") is not None
 
 
 @contextmanager
