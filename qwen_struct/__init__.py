@@ -3,7 +3,8 @@
 ``extract(text, Schema)`` is the whole of it for most uses: it returns a value of the type asked for. ``Extractor``
 keeps a model and says more about each answer (``Extraction``); ``validate`` checks a value from elsewhere;
 ``Vocabulary``, ``compile_schema`` and ``allocate_token_bitmask`` are the constraint engine on its own, for other
-decoders. All errors derive from ``QwenStructError``.
+decoders; ``SchemaLogitsProcessor`` is for transformers' own, ``OpenAIModel`` for models behind a server. All errors
+derive from ``QwenStructError``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from .errors import (
     InvalidSchemaError,
     ModelError,
     QwenStructError,
+    RefusedError,
+    RemoteModelError,
     SchemaBudgetError,
     SchemaError,
     SourceError,
@@ -36,6 +39,9 @@ from .extract import Extraction, Extractor, extract
 
 if TYPE_CHECKING:
     from .constraint import Vocabulary, allocate_token_bitmask, compile_schema
+    from .decode.memory import plan_memory
+    from .integrations.openai import OpenAIModel
+    from .integrations.transformers import SchemaLogitsProcessor
     from .schema.validate import validate
 
 __version__ = "0.1.0"
@@ -51,9 +57,13 @@ __all__ = [
     "Fault",
     "InvalidSchemaError",
     "ModelError",
+    "OpenAIModel",
     "QwenStructError",
+    "RefusedError",
+    "RemoteModelError",
     "SchemaBudgetError",
     "SchemaError",
+    "SchemaLogitsProcessor",
     "SourceError",
     "TokenRejectedError",
     "UnresolvableReferenceError",
@@ -64,14 +74,18 @@ __all__ = [
     "allocate_token_bitmask",
     "compile_schema",
     "extract",
+    "plan_memory",
     "validate",
 ]
 
-# These need NumPy, numba or Pydantic, so each loads when it is first asked for.
+# These need NumPy, numba, torch or Pydantic, so each loads when it is first asked for.
 _ON_DEMAND = {
+    "OpenAIModel": ".integrations.openai",
+    "SchemaLogitsProcessor": ".integrations.transformers",
     "Vocabulary": ".constraint",
     "allocate_token_bitmask": ".constraint",
     "compile_schema": ".constraint",
+    "plan_memory": ".decode.memory",
     "validate": ".schema.validate",
 }
 

@@ -15,6 +15,8 @@
     |   +-- EmptySourceError
     |   +-- ContextLengthError            the prompt does not fit into the model's context
     +-- ModelError                        a model that cannot be found, loaded or used
+    |   +-- RemoteModelError              a server that cannot be reached, or answers with an error; status
+    |       +-- RefusedError              the remote model declined to answer; refusal
     +-- CacheError                        a file of saved masks that is damaged, or made with something else
 
 Every message says what is wrong, where, and what to do.
@@ -124,6 +126,22 @@ class ContextLengthError(SourceError):
 
 class ModelError(QwenStructError):
     """A model that cannot be found, loaded or used."""
+
+
+class RemoteModelError(ModelError):
+    """A model's server cannot be reached, or what it answers is no answer. ``status`` is the HTTP status, if any."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class RefusedError(RemoteModelError):
+    """The remote model declined to answer, or its server's filter held the answer back; ``refusal`` is what it said."""
+
+    def __init__(self, message: str, *, refusal: str = "") -> None:
+        self.refusal = refusal
+        super().__init__(message, status=200)
 
 
 class CacheError(QwenStructError):

@@ -88,9 +88,9 @@ class FixedNetwork:
         self.config = Qwen2Config(vocab_size=len(logits), num_hidden_layers=1)
         self.read: list[list[int]] = []  # one list a forward pass
 
-    def __call__(self, *, input_ids: torch.Tensor, logits_to_keep: int, **_: Any) -> SimpleNamespace:
+    def __call__(self, *, input_ids: torch.Tensor, logits_to_keep: torch.Tensor, **_: Any) -> SimpleNamespace:
         self.read.append(input_ids[0].tolist())
-        return SimpleNamespace(logits=self.logits.expand(1, logits_to_keep, -1))
+        return SimpleNamespace(logits=self.logits.expand(1, len(logits_to_keep), -1))
 
 
 def fixed_model(logits: torch.Tensor, eos_token_ids: Sequence[int]) -> Model:
@@ -115,6 +115,14 @@ class ScriptedMatcher:
         bitmask[row] = 0
         for token in self._steps[len(self.accepted)]:
             bitmask[row, token >> 5] |= np.uint32(1 << (token & 31)).astype(np.int32)
+
+    min_tokens = 0  # it never objects to a limit
+
+    def fill_within(self, bitmask: np.ndarray, row: int, num_tokens: int) -> None:
+        self.fill_next_token_bitmask(bitmask, row)
+
+    def rollback(self, num_tokens: int) -> None:
+        del self.accepted[len(self.accepted) - num_tokens :]
 
     def accept_token(self, token_id: int) -> bool:
         allowed = token_id in self._steps[len(self.accepted)]

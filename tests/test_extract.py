@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 from pydantic import BaseModel, Field, field_validator, model_validator
 from typing_extensions import TypedDict
 
-import qwen_struct.decode.loop
+import qwen_struct.decode.answer
 from qwen_struct import (
     BudgetError,
     ContextLengthError,
@@ -119,13 +120,13 @@ def test_an_answer_that_could_go_on_may_end_at_the_limit(extractor: Extractor) -
 
 def test_descriptions_and_instructions_reach_the_prompt(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts: list[str] = []
-    real = qwen_struct.decode.loop.decode
+    real = qwen_struct.decode.answer.Answer
 
-    def spy(model: Any, prompt_ids: list[int], *arguments: Any, **options: Any) -> Any:
-        prompts.append(model.tokenizer.decode(prompt_ids))
-        return real(model, prompt_ids, *arguments, **options)
+    def spy(prompt_ids: list[int], *arguments: Any, **options: Any) -> Any:
+        prompts.append(extractor.model.tokenizer.decode(prompt_ids))
+        return real(prompt_ids, *arguments, **options)
 
-    monkeypatch.setattr(qwen_struct.decode.loop, "decode", spy)
+    monkeypatch.setattr(qwen_struct.decode.answer, "Answer", spy)
     extractor.extract("THE DOCUMENT", Item, instructions="COUNT ONLY THE RIPE")
     assert "how many pieces there are" in prompts[0]
     assert prompts[0].index("COUNT ONLY THE RIPE") < prompts[0].index("THE DOCUMENT")
@@ -251,32 +252,49 @@ def test_options_out_of_range(extractor: Extractor, options: dict[str, Any], mes
     assert refusal(ValueError, lambda: extractor.extract("x", Item, **options)) == message
 
 
-ENDLESS = {"type": "array", "items": {"const": "once more"}, "minItems": 10_000}
-
-
-def test_a_limit_that_is_too_small_keeps_what_was_written(extractor: Extractor) -> None:
+def test_a_limit_below_the_minimum_is_refused_and_says_it(extractor: Extractor) -> None:
     with pytest.raises(BudgetError) as caught:
-        extractor.extract("x", ENDLESS, max_tokens=40)
-    assert str(caught.value).startswith("the JSON was not complete after 40 tokens; set max_tokens higher, or bound")
-    assert str(caught.value).endswith(caught.value.text[-80:])
-    assert json.dumps(["once more"] * 40).startswith(caught.value.text)
+        extractor.extract("x", Item, max_tokens=3)
+    minimum = caught.value.minimum
+    assert minimum is not None
+    assert str(caught.value) == (
+        f"max_tokens is 3, and the shortest answer that the schema allows takes {minimum} tokens; raise the limit, or "
+        "make fields optional"
+    )
+    result = extractor.run("x", Item, max_tokens=minimum)
+    assert result.num_output_tokens == minimum
+    assert isinstance(result.value, Item)
+
+
+@pytest.mark.parametrize("more", [0, 1, 2, 5, 20])
+def test_an_answer_is_complete_at_any_limit_and_says_what_the_limit_changed(extractor: Extractor, more: int) -> None:
+    notes = {"type": "array", "items": {"type": "string"}, "minItems": 2}
+    minimum = extractor.run("x", notes, max_tokens=40).grammar.min_tokens
+    result = extractor.run("x", notes, max_tokens=minimum + more)
+    jsonschema.validate(result.value, notes)
+    assert result.num_output_tokens <= minimum + more
+    assert all(pointer == "" or pointer.startswith("/") for pointer in result.steered)
+    assert result.steered  # a model with random weights does not end a string by itself
 
 
 def test_a_text_longer_than_the_context(extractor: Extractor) -> None:
     with pytest.raises(ContextLengthError) as caught:
         extractor.extract("word " * 5000, Item)
     assert caught.value.num_tokens > caught.value.limit == 4096
-    assert str(caught.value) == (
-        f"the prompt takes {caught.value.num_tokens:,} tokens and the model's context is 4,096, which leaves none for "
-        "the answer; shorten the text, or split it and extract from each part"
+    assert re.fullmatch(
+        r"the prompt takes [\d,]+ tokens, the shortest answer \d+, and the model's context is 4,096; shorten the text, "
+        "or split it and extract from each part",
+        str(caught.value),
     )
 
 
-def test_an_answer_that_the_context_cuts_says_so(extractor: Extractor) -> None:
+def test_the_context_is_a_limit_like_any_other(extractor: Extractor) -> None:
+    words = {"type": "array", "items": {"type": "string"}}
     spent = extractor.run(".", {"const": 1}).num_prompt_tokens
-    text = "." + " ~" * ((4096 - spent) // 2 - 30)
-    with pytest.raises(BudgetError, match="context has no room for more: shorten the text"):
-        extractor.extract(text, ENDLESS)
+    text = "." + " ~" * ((4096 - spent) // 2 - 60)
+    result = extractor.run(text, words)
+    assert result.num_prompt_tokens + result.num_output_tokens <= 4096
+    jsonschema.validate(result.value, words)
 
 
 def test_a_model_that_is_none() -> None:
@@ -286,7 +304,7 @@ def test_a_model_that_is_none() -> None:
 
 def test_a_loaded_model_is_where_it_is(extractor: Extractor) -> None:
     pair = (extractor.model.network, extractor.model.tokenizer)
-    assert "move a loaded one with model.to(...)" in refusal(ValueError, lambda: Extractor(pair, device="cpu"))
+    assert "device chooses how a model is loaded" in refusal(ValueError, lambda: Extractor(pair, device="cpu"))
 
 
 class Refused(BaseModel):

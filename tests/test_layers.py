@@ -11,7 +11,7 @@ import pytest
 import qwen_struct
 
 PACKAGE = Path(qwen_struct.__file__).parent
-LAYERS = ["errors", "textio", "schema", "language", "constraint", "prompt", "decode", "extract", "cli", "__main__"]
+LAYERS = """errors textio schema language constraint prompt decode partial extract integrations cli __main__""".split()
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent.name != "mini")
 TOP = {"__init__"}  # the package itself sees everything
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 DEFAULT_LIMIT = 512 * 1024 * 1024  # bytes
+_LOOK_EVERY = 8  # things learnt between two looks at what is quickly counted
 _CHECK_EVERY = 64  # things learnt between two looks at the whole size
 
 # Bytes that one takes on average with what hangs on it alone: fitted to tracemalloc over 70 schemas of MaskBench, where
@@ -72,7 +73,7 @@ class Cache:
     def find(self, key: Hashable, retrieve: Callable[[str], Any] | None) -> Grammar | None:
         """The grammar made for ``key`` if ``retrieve`` still gives the documents that it was made from."""
         for grammar in self._by_key.get(key, ()):
-            if _same_documents(grammar.documents, retrieve):
+            if not grammar.documents or _same_documents(grammar.documents, retrieve):
                 self.hits += 1
                 grammar.touch()
                 return grammar
@@ -117,6 +118,8 @@ class Cache:
     def grew(self) -> None:
         """To be called when something was learnt: now and then, it drops what is too much."""
         self._learnt += 1
+        if self._learnt % _LOOK_EVERY:
+            return
         often = max(_CHECK_EVERY, len(self.alive))  # so that the look at each grammar stays a small part of the work
         if self._learnt >= often or self._shared_size() > self._size_then + self.limit // 16:
             self.trim()
@@ -171,8 +174,7 @@ class Cache:
             room -= cost
             numbers.update((number, pool.add(row)) for number, row in rows.items())
             for position, mask in known:
-                moved = position.info = Mask(pool, numbers[mask.number], mask.unsettled)
-                moved.named = mask.named
+                position.info = Mask(pool, numbers[mask.number], mask.unsettled)
         vocabulary.mask_pool = pool
         self._by_key = {k: kept for k, gs in self._by_key.items() if (kept := [g for g in gs if g.has_states])}
         gc.collect()  # states refer to each other in circles

@@ -5,6 +5,7 @@ vocabulary by a compiled kernel; and strings, whose states are many, mostly get 
 
 * where every text can be gone on from, all tokens of free text may come (:class:`_FreeText`);
 * bounds on the length cut what the pattern beside them allows, walked once for all bounds (:class:`_Lengths`);
+* where any letters may come, tokens of letters may, and the others are looked at (:class:`_Spelled`);
 * how a string can end is read from the few texts that precede a quote in some token (:class:`Endings`).
 """
 
@@ -12,7 +13,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,7 +22,24 @@ import numpy as np
 from ..language.charset import CharSet
 from ..language.decide import FuelExhausted, is_empty
 from ..language.lexemes import QUOTE, Lexeme, Text, text
-from ..language.terms import ANY, And, Chars, Not, Or, Repeat, Term, intersect, is_length, length, repeat, transitions
+from ..language.runs import FreeRun, free_run
+from ..language.terms import (
+    ANY,
+    ANY_CHAR,
+    And,
+    Chars,
+    Not,
+    Or,
+    Repeat,
+    Term,
+    Words,
+    derivative,
+    intersect,
+    is_length,
+    length,
+    repeat,
+    transitions,
+)  # fmt: skip
 from .automaton import Automaton
 from .bitmask import Bitmask, row_of
 from .pool import Recent
@@ -33,6 +52,7 @@ _KERNEL_FROM = 96  # nodes: a smaller subtrie is walked in Python
 _DENSE_FROM = 64  # tokens: fewer are a list, more a row
 _MAX_LENGTHS = 48  # patterns remembered with the lengths of their words: up to 1.2 MB each
 _MAX_BOUNDS = 64  # contents remembered for each of them
+_MAX_FREE = 1_024  # contents remembered of free text at a node, see _FreeText
 _MAX_ODD = 64  # states whose lengths have gaps, to be asked one by one
 _ESCAPE = re.compile(rb"\\(?:u[0-9a-f]{0,4}|[^u])?")
 _NO_END = 1 << 30  # a length that stands for all above it, and for those without a bound
@@ -42,66 +62,93 @@ class Content(NamedTuple):
     """What a lexeme allows from a trie node on: the tokens that end inside it or with its end, and where it ends.
 
     ``row`` is a mask row, or None where ``tokens`` lists all of them. ``exits`` merges the nodes at which the lexeme
-    ended. For strings at the root, ``closed`` (num_tokens,) bool tells instead which tokens of :class:`Endings` close
-    them.
+    ended. For strings, ``closed`` (num_tokens,) bool tells instead which tokens of :class:`Endings` close them, and
+    ``tokens`` has none of these; ``whole``: all that stay inside a string of which nothing is asked may come.
     """
 
     row: Bitmask | None
     tokens: tuple[int, ...]
     exits: TrieNode | None
     closed: np.ndarray | None = None
+    whole: bool = False
+
+
+class Suffixes:
+    """The texts that follow a quote in some token: ``texts`` by number.
+
+    ``roots`` are those of tries of them with the numbers as tokens: all, those after the second quote of a token at
+    least, and so on until there are none.
+    """
+
+    def __init__(self, tokens: Iterable[bytes | None]) -> None:
+        levels: list[dict[bytes, None]] = []
+        found = _after_quotes(tokens)
+        while found:
+            levels.append(found)
+            found = _after_quotes(found)
+        self.texts = tuple(levels[0]) if levels else ()
+        self.numbers = {text: number for number, text in enumerate(self.texts)}
+        self.roots = [TokenTrie([t if t in level else None for t in self.texts]).root for level in levels]
+
+
+def _after_quotes(texts: Iterable[bytes | None]) -> dict[bytes, None]:
+    found: dict[bytes, None] = {}
+    for text in texts:
+        parts = text.split(b'"') if text else ()
+        found.update(dict.fromkeys([b'"'.join(parts[i:]) for i in range(1, len(parts))]))
+    return found
 
 
 class Endings:
     """The tokens that close a string, each as the text before the quote (prefix) and that after it (suffix).
 
-    ``tokens``, ``suffixes`` and ``lengths`` (num_tokens,) int32 belong together: suffixes as numbers, the characters of
-    prefixes. ``after`` is the root of a trie of ``texts``, the suffixes, with their numbers as tokens.
+    ``tokens``, ``suffixes`` and ``lengths`` (num_tokens,) int32 belong together: suffixes as numbers of
+    :class:`Suffixes`, the characters of prefixes.
     """
 
-    def __init__(self, tokens: tuple[bytes | None, ...], trie: TokenTrie, exits: Iterable[int]) -> None:
+    def __init__(self, closing: Iterable[tuple[int, bytes, bytes]], numbers: Mapping[bytes, int]) -> None:
         prefixes: dict[bytes, int] = {}
-        suffixes: dict[bytes, int] = {}
-        found: list[tuple[int, int, int]] = []
-        for exit_ in exits:
-            depth = int(trie.depth[exit_])
-            for first in trie.token[exit_ : int(trie.skip[exit_])]:
-                for token in trie.twins.get(int(first), (int(first),)) if first >= 0 else ():
-                    spelled = tokens[token] or b""
-                    prefix = prefixes.setdefault(spelled[:depth], len(prefixes))
-                    suffix = suffixes.setdefault(spelled[depth:], len(suffixes))
-                    found.append((token, prefix, suffix))
+        found = [(token, prefixes.setdefault(p, len(prefixes)), numbers[s]) for token, p, s in closing]
         self.tokens, self._prefixes, self.suffixes = np.array(found, np.int32).reshape(-1, 3).T.copy()
         self._num_prefixes = len(prefixes)
+        self._words: dict[str, int] = {}
         self._root = _Prefix()
         lengths = []
         for number, spelling in enumerate(prefixes):
             word: str = json.loads(b'"' + spelling)
             lengths.append(len(word))
+            self._words[word] = number
             node = self._root
             for character in word:
                 node = node.children.setdefault(ord(character), _Prefix())
             node.number = number
         self.lengths = np.array(lengths, np.int32)[self._prefixes]
-        self.texts = tuple(suffixes)
-        self.after = TokenTrie(self.texts).root
 
-    def closed(self, term: Term) -> np.ndarray:
-        """Which tokens close a string of which ``term`` is still to come, (num_tokens,) bool."""
+    def closed(self, term: Term, one_by_one: bool = False) -> np.ndarray:
+        """Which tokens close a string of which ``term`` is still to come, (num_tokens,) bool.
+
+        ``one_by_one``: derives by single characters, for terms with a successor for each.
+        """
         if type(term) is Not:
-            return ~self.closed(term.inner)
+            return ~self.closed(term.inner, one_by_one)
         if type(term) is And or type(term) is Or:
             join = np.logical_and if type(term) is And else np.logical_or
-            return join.reduce([self.closed(item) for item in term.items])
+            return join.reduce([self.closed(item, one_by_one) for item in term.items])
         if is_length(term):
             return (self.lengths >= min(term.low, _NO_END)) & (
                 self.lengths <= (_NO_END if term.high is None else min(term.high, _NO_END))
             )
         words = np.zeros(self._num_prefixes + 1, bool)  # the last for nodes where none ends
+        if type(term) is Words and len(term) <= self._num_prefixes:
+            words[[self._words.get(word, -1) for word in term.words()]] = True
+            return words[self._prefixes]
         stack = [(self._root, term)]
         while stack:
             prefix, state = stack.pop()
             words[prefix.number] |= state.nullable
+            if one_by_one:
+                stack += [(longer, derivative(state, point)) for point, longer in prefix.children.items()]
+                continue
             for characters, after in transitions(state) if prefix.children else ():
                 stack += [(longer, after) for longer in prefix.longer(characters)]
         return words[self._prefixes]
@@ -125,6 +172,50 @@ class _Prefix:
         return [child for point, child in self.children.items() if point in characters]
 
 
+class _Spelled:
+    """The tokens of some ASCII characters only, and those that begin with one of them and go on with others.
+
+    ``inside`` (n,) int32 by ``lengths`` (n,) int32; ``mixed`` are triples of token, bytes and the other byte that comes
+    first. No quote ends them.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, characters: CharSet) -> None:
+        self.characters = bytes(characters)
+        inside, self.mixed = [], []
+        for token, word in enumerate(vocabulary.tokens):
+            if word and word[0] in self.characters:
+                rest = word.lstrip(self.characters)
+                if not rest:
+                    inside.append((len(word), token))
+                elif QUOTE not in rest:
+                    self.mixed.append((token, word, rest[0]))
+        self.lengths, self.inside = np.array(sorted(inside), np.int32).reshape(-1, 2).T.copy()
+
+
+def _first_bytes(characters: CharSet) -> frozenset[int]:
+    """The bytes with which ``characters`` begin inside a JSON string."""
+    found = {0x5C} if any(point in characters for point in (*range(0x20), QUOTE, 0x5C)) else set()
+    for low, high in characters.ranges:
+        found.update(range(chr(low).encode()[0], chr(high).encode()[0] + 1))
+    return frozenset(found) - {QUOTE}
+
+
+def _reads(lexeme: Text, word: bytes) -> bool:
+    """Whether ``word`` may come; by whole characters where it has no others."""
+    try:
+        characters = word.decode()
+        if not characters.isprintable() or "\\" in characters:
+            raise ValueError
+        term = lexeme.term
+        for character in characters:
+            term = derivative(term, ord(character))
+            if not term.inhabited and is_empty(term):
+                return False
+        return True
+    except (ValueError, FuelExhausted):
+        return lexeme.run(word, 0, len(word)) is not None
+
+
 class Contents:
     """Contents for one vocabulary."""
 
@@ -135,7 +226,10 @@ class Contents:
         self.known: Recent[tuple[Lexeme, TrieNode], Content] = Recent()
         self._merged: dict[tuple[int, ...], TrieNode] = {}
         self._lengths: Recent[Term, _Lengths] = Recent()
+        self._spelled: dict[CharSet, _Spelled] = {}
         self._free: _FreeText | None = None
+        self._free_at: dict[TrieNode, _FreeText] = {}
+        self.suffixes = Suffixes(vocabulary.tokens)
 
     def forget(self, room: int) -> int:
         """Drops all that is remembered but the contents used last, up to ``room`` bytes of rows; returns how many."""
@@ -148,6 +242,7 @@ class Contents:
             kept[key] = content
         self.known = Recent(reversed(kept.items()))
         self._merged.clear()
+        self._free_at.clear()
         self._lengths.clear()
         self._automaton.forget()
         return used
@@ -161,8 +256,64 @@ class Contents:
     def free(self) -> _FreeText:
         """Free text."""
         if self._free is None:
-            self._free = _FreeText(self._vocabulary, self._automaton)
+            self._free = self._free_text()
         return self._free
+
+    @property
+    def root(self) -> TrieNode:
+        """The root of the vocabulary's trie."""
+        return self._trie.root
+
+    @cached_property
+    def closing(self) -> TrieNode:
+        """The root of a trie of the tokens that close free text alone."""
+        closing = set(self.free.endings.tokens.tolist())
+        return TokenTrie([t if i in closing else None for i, t in enumerate(self._vocabulary.tokens)]).root
+
+    def free_at(self, node: TrieNode) -> _FreeText:
+        """The same for the tokens below ``node``, inside of which the string is."""
+        if node is self._trie.root:
+            return self.free
+        free = self._free_at.get(node)
+        if free is None:
+            free = self._free_at[node] = self._free_below(node)
+        return free
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """The characters that tokens begin inside a string, (num_tokens,) int32."""
+        return num_characters(self._vocabulary.tokens)
+
+    def _free_text(self) -> _FreeText:
+        trie, tokens = self._trie, self._vocabulary.tokens
+        reached = self._automaton.walk(text(ANY), trie)
+        inside, _ = trie.with_twins(reached.tokens, reached.states)
+        closing = []
+        for exit_ in reached.exits.tolist():
+            depth = int(trie.depth[exit_])
+            for first in trie.token[exit_ : int(trie.skip[exit_])].tolist():
+                for token in trie.twins.get(first, (first,)) if first >= 0 else ():
+                    spelled = tokens[token] or b""
+                    closing.append((token, spelled[:depth], spelled[depth:]))
+        endings = Endings(closing, self.suffixes.numbers)
+        return _FreeText(inside, self.lengths[inside], endings, self._vocabulary.n_vocab)
+
+    def _free_below(self, node: TrieNode) -> _FreeText:
+        inside: list[tuple[int, bytes]] = []
+        closing: list[tuple[int, bytes, bytes]] = []
+        stack = [(text(ANY), node, b"")]
+        while stack:
+            state, here, read = stack.pop()
+            for byte, child in here.children.items():
+                moved = state.moves.get(byte)
+                if moved is not None:
+                    spelled = read + bytes((byte,))
+                    inside += [(token, spelled) for token in child.tokens]
+                    stack.append((moved, child, spelled))
+                elif byte == QUOTE and state.quote:
+                    closing += [(token, read + b'"', suffix) for token, suffix in _below(child)]
+        tokens, endings = np.array([t for t, _ in inside], np.int32), Endings(closing, self.suffixes.numbers)
+        return _FreeText(tokens, num_characters([s for _, s in inside]), endings, self._vocabulary.n_vocab)
 
     def content(self, lexeme: Lexeme, node: TrieNode) -> Content:
         """What ``lexeme`` allows from ``node`` on."""
@@ -173,8 +324,8 @@ class Contents:
         return content
 
     def _content(self, lexeme: Lexeme, node: TrieNode) -> Content:
-        if node is self._trie.root and type(lexeme) is Text:
-            return self._text(lexeme)
+        if type(lexeme) is Text:
+            return self._text(lexeme) if node is self._trie.root else self._text_at(lexeme, node)
         if node.trie is self._trie and self._trie.size(node.index) >= _KERNEL_FROM:
             return self._walk_compiled(lexeme, node)
         return self._walk_python(lexeme, node)
@@ -201,13 +352,9 @@ class Contents:
         reached = self._automaton.walk(lexeme, self._trie, node.index)
         exits = [self._trie.node(i) for i in reached.exits.tolist()]
         inside, _ = self._trie.with_twins(reached.tokens, reached.states)
-        row, tokens = self._row(np.concatenate((inside, np.array([t for e in exits for t in e.tokens], np.int32))))
+        found = np.concatenate((inside, np.array([t for e in exits for t in e.tokens], np.int32)))
+        row, tokens = _row_or_tokens(found, self._vocabulary.n_vocab)
         return Content(row, tokens, self._merge([e for e in exits if self._trie.size(e.index) > 1]))
-
-    def _row(self, tokens: np.ndarray) -> tuple[Bitmask | None, tuple[int, ...]]:
-        if len(tokens) < _DENSE_FROM:
-            return None, tuple(tokens.tolist())
-        return row_of(tokens, self._vocabulary.n_vocab), ()
 
     def _merge(self, exits: list[TrieNode]) -> TrieNode | None:
         if not exits:
@@ -220,36 +367,114 @@ class Contents:
 
     # Strings at the root. ---------------------------------------------------------------------------------------
 
+    def _text_at(self, lexeme: Text, node: TrieNode) -> Content:
+        """The same from inside a token."""
+        free = self.free_at(node)
+        closed = free.endings.closed(lexeme.term)
+        content = free.content(lexeme.term, closed)
+        if content is None:
+            inside = self._read_inside(lexeme, node)
+            content = Content(*_row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
+        return content
+
+    def _read_inside(self, lexeme: Lexeme, node: TrieNode) -> np.ndarray:
+        """The tokens below ``node`` that end inside ``lexeme``."""
+        if node.trie is self._trie and self._trie.size(node.index) >= _KERNEL_FROM:
+            reached = self._automaton.walk(lexeme, self._trie, node.index)
+            return self._trie.with_twins(reached.tokens, reached.states)[0]
+        tokens: list[int] = []
+        stack = [(lexeme, node)]
+        while stack:
+            state, here = stack.pop()
+            for byte, child in here.children.items():
+                moved = state.move(byte)
+                if moved is not None:
+                    tokens += child.tokens
+                    if child.children:
+                        stack.append((moved, child))
+        return np.array(tokens, np.int32)
+
     def _text(self, lexeme: Text) -> Content:
+        if lexeme.term.unbounded:
+            content = self.free.content(lexeme.term, self.free.endings.closed(lexeme.term))
+            assert content is not None
+            return content
+        run = free_run(lexeme.term)
+        if run is not None:
+            return self._after_run(lexeme, run)
         bounded = _without_bounds(lexeme.term)
         if bounded is not None:
             content = self._lengths_of(bounded[0]).content(*bounded[1:])
             if content is not None:
                 return content
         closed = self.free.endings.closed(lexeme.term)
-        if lexeme.term.unbounded:
-            return Content(self.free.row, (), None, closed)
-        reached = self._automaton.walk(lexeme, self._trie)
-        row, tokens = self._row(self._trie.with_twins(reached.tokens, reached.states)[0])
-        return Content(row, tokens, None, closed)
+        inside = self._read_inside(lexeme, self._trie.root)
+        return Content(*_row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
+
+    def _after_run(self, lexeme: Text, run: FreeRun) -> Content:
+        """Asks only for tokens that are not wholly in the run. Those that begin in it are read one by one."""
+        spelled = self._spelled.get(run.characters)
+        if spelled is None:
+            spelled = self._spelled[run.characters] = _Spelled(self._vocabulary, run.characters)
+        num_free = int(np.searchsorted(spelled.lengths, run.longest, side="right"))
+        others = _first_bytes(run.others)
+        read = [(token, word) for token, word, other in spelled.mixed if other in others]
+        read += [(token, self._vocabulary.tokens[token] or b"") for token in spelled.inside[num_free:].tolist()]
+        found = [spelled.inside[:num_free], [token for token, word in read if _reads(lexeme, word)]]
+        for byte, child in self._trie.root.children.items():
+            moved = lexeme.move(byte) if byte in others else None
+            if moved is not None:
+                found.append(child.tokens)
+                reached = self._automaton.walk(moved, self._trie, child.index)
+                found.append(self._trie.with_twins(reached.tokens, reached.states)[0].copy())
+        tokens = np.concatenate([np.asarray(some, np.int32) for some in found])
+        row, few = _row_or_tokens(tokens, self._vocabulary.n_vocab)
+        return Content(row, few, None, self.free.endings.closed(lexeme.term, one_by_one=True))
 
     def _lengths_of(self, term: Term) -> _Lengths:
         found = self._lengths.get(term)
         if found is None:
             while len(self._lengths) >= _MAX_LENGTHS:
                 del self._lengths[next(iter(self._lengths))]
-            found = self._lengths[term] = _Lengths(self._vocabulary, self.free, self._automaton, term)
+            found = self._lengths[term] = _Lengths(self._vocabulary, self.free, self.lengths, self._automaton, term)
         return found
 
 
 class _FreeText:
-    """What may stand inside a string of which nothing is asked, as a row; and how many characters tokens add to it."""
+    """What may stand inside a string of which nothing is asked, from a trie node on.
 
-    def __init__(self, vocabulary: Vocabulary, automaton: Automaton) -> None:
-        reached = automaton.walk(text(ANY), vocabulary.trie)
-        self.row = row_of(vocabulary.trie.with_twins(reached.tokens, reached.states)[0], vocabulary.n_vocab)
-        self.endings = Endings(vocabulary.tokens, vocabulary.trie, reached.exits.tolist())
-        self.lengths = num_characters(vocabulary.tokens)  # (num_tokens,) int32
+    ``inside`` (num_tokens,) int32 are the tokens that stay inside, by the characters that they begin, ``lengths``;
+    ``endings`` those that close the string.
+    """
+
+    def __init__(self, inside: np.ndarray, lengths: np.ndarray, endings: Endings, n_vocab: int) -> None:
+        order = np.argsort(lengths, kind="stable")
+        self.inside, self.lengths, self.endings = inside[order], lengths[order], endings
+        self._n_vocab = n_vocab
+        self._rows: dict[int, tuple[Bitmask | None, tuple[int, ...]]] = {}
+        self._known: dict[tuple[int, bytes], Content] = {}
+
+    def content(self, term: Term, closed: np.ndarray) -> Content | None:
+        """What ``term`` allows where any characters may come, up to some number; None for other terms."""
+        if term.unbounded:
+            number = len(self.inside)
+        elif type(term) is Repeat and term.body is ANY_CHAR and term.high is not None:
+            number = int(np.searchsorted(self.lengths, min(term.high, _NO_END), side="right"))
+        else:
+            return None
+        key = number, closed.tobytes()
+        content = self._known.get(key)
+        if content is None:
+            if len(self._known) == _MAX_FREE:
+                self._known.clear()
+            whole = number == len(self.inside)
+            content = self._known[key] = Content(*self._row(number), None, closed, whole)
+        return content
+
+    def _row(self, number: int) -> tuple[Bitmask | None, tuple[int, ...]]:
+        if number not in self._rows:
+            self._rows[number] = _row_or_tokens(self.inside[:number], self._n_vocab)
+        return self._rows[number]
 
 
 class _Lengths:
@@ -259,7 +484,9 @@ class _Lengths:
     of c + least..c + most does. Where the words' lengths have gaps, the language is asked.
     """
 
-    def __init__(self, vocabulary: Vocabulary, free: _FreeText, automaton: Automaton, term: Term) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, free: _FreeText, lengths: np.ndarray, automaton: Automaton, term: Term
+    ) -> None:
         self._n_vocab, self._free = vocabulary.n_vocab, free
         self._closed = free.endings.closed(term)
         reached = automaton.walk(text(term), vocabulary.trie)
@@ -268,9 +495,9 @@ class _Lengths:
         self._lexemes = [automaton.states[i] for i in numbers.tolist()]
         places = np.zeros(len(automaton.states), np.int32)
         places[numbers] = np.arange(len(numbers), dtype=np.int32)
-        lengths = np.array([_lengths(lexeme.targets()) for lexeme in self._lexemes], np.int32).reshape(-1, 4)
-        least, most, self._attained, self._dense = lengths.T.copy()
-        states, added = places[states], free.lengths[tokens]
+        extremes = np.array([_lengths(lexeme.targets()) for lexeme in self._lexemes], np.int32).reshape(-1, 4)
+        least, most, self._attained, self._dense = extremes.T.copy()
+        states, added = places[states], lengths[tokens]
         needs = added + least[states]
         order = np.argsort(needs.astype(np.int16) if needs.max(initial=0) < 32_768 else needs, kind="stable")
         self._tokens, self._needs = tokens[order], needs[order]
@@ -322,6 +549,20 @@ class _Lengths:
         return self._tokens[:at][fit]
 
 
+def _row_or_tokens(tokens: np.ndarray, n_vocab: int) -> tuple[Bitmask | None, tuple[int, ...]]:
+    """A row, or a few tokens as they are, see :class:`Content`."""
+    return (None, tuple(tokens.tolist())) if len(tokens) < _DENSE_FROM else (row_of(tokens, n_vocab), ())
+
+
+def _below(node: TrieNode) -> Iterator[tuple[int, bytes]]:
+    """The tokens at and below ``node``, each with the bytes that lead to it from there."""
+    stack = [(node, b"")]
+    while stack:
+        here, read = stack.pop()
+        yield from ((token, read) for token in here.tokens)
+        stack += [(child, read + bytes((byte,))) for byte, child in here.children.items()]
+
+
 def _lengths(terms: tuple[Term, ...]) -> tuple[int, int, bool, bool]:
     """The least and the greatest length of words, whether the least occurs, and whether all between them do."""
     least = min([term.min_len for term in terms])
@@ -349,7 +590,7 @@ def num_characters(texts: Sequence[bytes | None]) -> np.ndarray:
     """The characters begun in each piece of the inside of a JSON string, (len(texts),) int32; an escape is one."""
     joined = np.frombuffer(b"".join([t or b"" for t in texts]) + b"\0", np.uint8)
     begun = np.concatenate(([0], np.cumsum((joined & 0xC0) != 0x80)))
-    ends = np.cumsum([len(t or b"") for t in texts])
+    ends = np.cumsum([len(t or b"") for t in texts], dtype=np.int64)
     found = np.diff(begun[ends], prepend=0).astype(np.int32)
     for i, piece in enumerate(texts):
         if piece is not None and b"\\" in piece:

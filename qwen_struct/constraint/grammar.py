@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Bytes that one takes on average with what hangs on it alone, see cache.py.
 _POSITION, _CONTINUATION, _STATE, _NODE, _BASE = 1_050, 600, 500, 350, 10_000
+_STYLES = frozenset([style.value for style in Whitespace])
 _TEXT = 5  # for a byte of the schema: its words are kept in formulas as well
 
 
@@ -30,7 +31,7 @@ class Recipe(NamedTuple):
     """What a grammar is made from, but for remote documents: two equal ones make equal grammars."""
 
     schema: bytes | None  # marshalled, which takes a quarter of json.dumps; None where it holds objects of other kinds
-    whitespace: Whitespace
+    whitespace: str  # Whitespace's value: enum members are slow to hash
     any_order: bool
     assert_formats: bool
     float_integers: bool
@@ -75,6 +76,11 @@ class Grammar:
         self.touch()
         start = self._start or self._walker.start
         return Matcher(self.vocabulary, start, self.names_only)
+
+    @property
+    def min_tokens(self) -> int:
+        """The tokens of the shortest document that is found, see :mod:`.budget`. Raises: SchemaBudgetError."""
+        return self.matcher().min_tokens
 
     def accepts(self, text: str) -> bool:
         """Whether ``text`` is a document of the grammar, spelled as the grammar spells it."""
@@ -193,18 +199,19 @@ def compile_schema(
         UnsatisfiableSchemaError: no value satisfies the schema.
         SchemaBudgetError: the fuel ran out.
     """
-    style = Whitespace(whitespace)
-    if key_order not in ("schema", "any"):
+    if key_order != "any" and key_order != "schema":
         raise ValueError(f"key_order is 'schema' or 'any', not {key_order!r}")
-    if not isinstance(schema, dict | bool):
+    if type(schema) is not dict and not isinstance(schema, dict | bool):
         from ..schema.inputs import load_schema
 
         schema = load_schema(schema).constraint_schema
-    recipe = Recipe(_marshalled(schema), style, key_order == "any", assert_formats, float_integers, fuel)
+    if type(whitespace) is not str or whitespace not in _STYLES:
+        whitespace = str(Whitespace(whitespace).value)
+    key = _marshalled(schema), whitespace, key_order == "any", assert_formats, float_integers, fuel
     with vocabulary.lock:
-        found = vocabulary.cache.find(recipe, retrieve)
+        found = vocabulary.cache.find(key, retrieve)
         if found is None:
-            found = _new_grammar(schema, vocabulary, recipe, retrieve)
+            found = _new_grammar(schema, vocabulary, Recipe(*key), retrieve)
             vocabulary.cache.grew()
         return found
 
@@ -272,7 +279,7 @@ def _compile(schema: Any, recipe: Recipe, retrieve: Callable[[str], Any] | None)
         values.check_strings(parsed.strings, parsed.key_patterns)
         if not values.inhabited(parsed.root):
             raise UnsatisfiableSchemaError("no value can satisfy the schema; its requirements contradict each other")
-        walker = Walker(Documents(values, parsed.root, recipe.whitespace))
+        walker = Walker(Documents(values, parsed.root, Whitespace(recipe.whitespace)))
     except RecursionError as error:
         raise SchemaBudgetError("the schema nests too deeply to be decided; flatten it") from error
     return walker, tuple(parsed.uses)

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..language.lexemes import BACKSLASH
 from ..language.positions import Position
 from ..language.texts import string_start
 from .bitmask import Bitmask
+from .budget import Budget, Plan, Plans, budget_of
+from .forced import Ahead, Forced, forced
 
 if TYPE_CHECKING:
     from .pool import MaskPool
@@ -25,8 +28,8 @@ class Matcher:
     """
 
     __slots__ = (
-        "_bitmask", "_names_only", "_num_read", "_place", "_position", "_positions", "_read", "_row", "_tokens",
-        "_vocabulary",
+        "_bitmask", "_budget", "_names_only", "_num_read", "_place", "_plans", "_position", "_positions", "_read",
+        "_row", "_tokens", "_vocabulary",
     )  # fmt: skip
 
     def __init__(self, vocabulary: Vocabulary, start: Position, names_only: bool = False) -> None:
@@ -40,6 +43,8 @@ class Matcher:
         self._bitmask: Bitmask | None = None  # where the last mask was written: array, row, and the row's memory
         self._row = 0
         self._place = _NOWHERE
+        self._budget: Budget | None = None  # set when it is first asked for
+        self._plans = Plans()
 
     def fill_next_token_bitmask(self, bitmask: Bitmask, row: int = 0) -> None:
         """Writes into ``bitmask[row]`` which tokens may come next, (batch, ceil(n_vocab / 32)) int32.
@@ -54,6 +59,59 @@ class Matcher:
         self._place[:] = mask.bytes  # NumPy would take half a microsecond longer
         if mask.unsettled:
             self._settle(bitmask[row], mask.unsettled)
+
+    def fill_within(self, bitmask: Bitmask, row: int, num_tokens: int) -> bool:
+        """The same for an output that may have ``num_tokens`` more tokens, beside those that end it.
+
+        Only tokens are left after which the document can be completed in time, see :mod:`.budget`. Returns whether
+        that took any away.
+
+        Raises: BudgetError when ``num_tokens`` is less than :attr:`min_tokens`.
+        """
+        self.fill_next_token_bitmask(bitmask, row)
+        budget = self._budget or self._find_budget()
+        if self.is_finished() or budget.plenty(self._position, num_tokens):
+            return False
+        with self._vocabulary.lock:
+            left = budget.restrict(self._position, num_tokens, self._plan, self._advance)
+        if left is None:
+            return False
+        before = bitmask[row].copy()
+        bitmask[row] &= left
+        return not np.array_equal(before, bitmask[row])
+
+    @property
+    def min_tokens(self) -> int:
+        """The tokens of :meth:`completion`; 0 where the text so far is a valid document."""
+        with self._vocabulary.lock:
+            return 0 if self.is_finished() else self._plan()[1]
+
+    def completion(self) -> tuple[int, ...]:
+        """The shortest completion that is found, without a token that ends it. Raises: SchemaBudgetError."""
+        with self._vocabulary.lock:
+            if self.is_finished():
+                return ()
+            plan, left = self._plan()
+            return plan.tokens(plan.length - left)
+
+    def _plan(self) -> tuple[Plan, int]:
+        """The shortest completion known, and how many of its tokens are left."""
+        budget = self._budget or self._find_budget()
+        plan = self._plans.known(self._tokens)
+        if plan is not None:
+            left = plan.length - self._plans.num_followed
+            if left <= budget.cost(self._position):
+                return plan, left
+        other = budget.plan(self._position, self._text, len(self._tokens))
+        if plan is not None and left <= other.length:
+            return plan, left
+        self._plans.add(other)
+        return other, other.length
+
+    def _find_budget(self) -> Budget:
+        with self._vocabulary.lock:
+            self._budget = budget_of(self._positions[0] if self._positions else self._position, self._vocabulary)
+        return self._budget
 
     def mask_id(self, pool: MaskPool | None = None) -> int:
         """The number of the same mask in ``pool``, by default the vocabulary's, see :class:`.MaskPool`."""
@@ -78,12 +136,13 @@ class Matcher:
 
     def accept_token(self, token_id: int) -> bool:
         """Goes on with ``token_id``. False, and nothing changes, when the grammar refuses it."""
-        position = self._position.successors.get(token_id)
+        before = self._position
+        position = before.successors.get(token_id)
         if position is None:
             position = self._advance(token_id)
             if position is None:
                 return False
-        self._positions.append(self._position)
+        self._positions.append(before)
         self._tokens.append(token_id)
         self._position = position
         return True
@@ -91,22 +150,20 @@ class Matcher:
     def _advance(self, token_id: int) -> Position | None:
         """The position after a token, or None when it is refused."""
         vocabulary, position = self._vocabulary, self._position
+        if position.named is not None:
+            try:
+                return position.named[token_id, self._string()]
+            except KeyError:
+                pass
         text = vocabulary.tokens[token_id] if 0 <= token_id < len(vocabulary.tokens) else None
         if text is None:
             ends = token_id in vocabulary.eos_token_ids and position.accepting
             return vocabulary.finished if ends and position is not vocabulary.finished else None
-        mask: Any = position.info if self._names_only else None
-        if mask is not None and mask.named:
-            try:
-                found: Position | None = mask.named[token_id, self._string()]
-                return found
-            except KeyError:
-                pass
         following, asked = self._follow(text)
         if not asked and following is not None:
             position.successors[token_id] = following
-        elif asked and mask is not None:
-            mask.named[token_id, self._string()] = following
+        elif asked and self._names_only:
+            position.name_ends()[token_id, self._string()] = following
         return following
 
     def _follow(self, text: bytes) -> tuple[Position | None, bool]:
@@ -117,7 +174,10 @@ class Matcher:
     def _string(self) -> bytes:
         """What was read of the string that is open here; elsewhere, something without meaning."""
         text = self._text()
-        return bytes(text[string_start(text, len(text)) :]) if b'"' in text else b""
+        start = text.rfind(b'"')
+        if start > 0 and text[start - 1] == BACKSLASH:
+            start = string_start(text, len(text))
+        return bytes(memoryview(text)[start:]) if start >= 0 else b""
 
     def _text(self) -> bytearray:
         num_texts = len(self._tokens) - self.is_finished()
@@ -142,6 +202,26 @@ class Matcher:
                 self._num_read = left
             self._position = self._positions[left]
             del self._positions[left:], self._tokens[left:]
+            self._plans.cut(left)
+
+    def forced(self) -> Forced:
+        """The bytes that every document goes on with here, and whether it is over after them.
+
+        Empty where it may end or two bytes are possible. It is remembered, so that asking again costs a look-up.
+        """
+        known: Forced | None = self._position.forced
+        if known is None:
+            with self._vocabulary.lock:
+                known = forced(self._position, self._text)
+        return known
+
+    def forced_text(self) -> bytes:
+        """The bytes of :meth:`forced`."""
+        return self.forced().text
+
+    def ahead(self) -> Ahead:
+        """Reads on from here in bytes rather than tokens; the matcher stays."""
+        return Ahead(self._position, self.text, self._vocabulary.lock)
 
     def is_accepting(self) -> bool:
         """Whether the text so far is a valid document."""
@@ -161,4 +241,5 @@ class Matcher:
         other = Matcher(self._vocabulary, self._position, self._names_only)
         other._positions, other._tokens = self._positions.copy(), self._tokens.copy()
         other._read, other._num_read = self._read.copy(), self._num_read
+        other._budget, other._plans = self._budget, self._plans.copy()
         return other

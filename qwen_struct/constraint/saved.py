@@ -120,8 +120,7 @@ class SavedGrammar:
         if string < 0:
             position.successors[token] = following
         else:
-            mask: Any = position.info
-            mask.named[token, self._strings[string]] = following
+            position.name_ends()[token, self._strings[string]] = following
 
 
 def _step(start: Position, string: bytes, text: bytes) -> Position:
@@ -142,15 +141,17 @@ class SavedPosition(Position):
     def __init__(self, graph: SavedGrammar, mask: Mask, accepting: bool) -> None:
         self._graph = graph
         self.real: Position | None = None
-        self.accepting, self.info, self.successors = accepting, mask, {}
+        self.accepting, self.info, self.successors, self.forced = accepting, mask, {}, None
+        self.named = None
 
     def step(self, byte: int, read: Callable[[], bytes | bytearray]) -> tuple[Position | None, bool]:
-        return self._settled().step(byte, read)
+        return self.settled().step(byte, read)
 
     def advance(self, text: bytes, read: Callable[[int], bytes | bytearray]) -> tuple[Position | None, bool]:
-        return self._settled().advance(text, read)
+        return self.settled().advance(text, read)
 
-    def _settled(self) -> Position:
+    def settled(self) -> Position:
+        """The position of this process's automaton."""
         if self.real is None:
             self._graph.settle()
         assert self.real is not None
@@ -224,10 +225,9 @@ class _Writer:
         )
 
     def _steps(self, position: Position) -> Iterator[tuple[int, int, Position]]:
-        mask: Any = position.info
         for token, following in position.successors.items():
             yield token, -1, following
-        for (token, string), following in mask.named.items():
+        for (token, string), following in position.name_ends().items():
             if following is None:
                 continue
             yield token, self._strings.setdefault(string, len(self._strings)), following

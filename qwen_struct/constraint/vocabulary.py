@@ -19,6 +19,7 @@ from .masks import Mask, MaskBuilder
 from .pool import MaskPool
 from .saved import SavedGrammar, load, save
 from .trie import TokenTrie
+from .words import Words
 
 
 class Vocabulary:
@@ -54,6 +55,7 @@ class Vocabulary:
         self.trie = TokenTrie(self.tokens)
         self.lock = RLock()  # held while something new is learnt
         self.masks = MaskBuilder(self)
+        self.words = Words(self.tokens, self.trie, self.n_vocab)
         self.mask_pool = MaskPool(self.num_words)  # another one when the cache has dropped what was not used for long
         self.finished = Position(None, ((END, None),))  # type: ignore[arg-type]  # after an end-of-sequence token
         self.saved: dict[str, list[SavedGrammar]] = {}  # loaded and not yet asked for, see saved.py
@@ -147,7 +149,7 @@ class Vocabulary:
                 f"the tokenizer's model is {model.get('type')!r} and not byte-level BPE; "
                 "qwen_struct works with tokenizers such as Qwen2.5's, whose tokens are byte strings"
             )
-        to_byte = {character: byte for byte, character in enumerate(_byte_alphabet())}
+        to_byte = {character: byte for byte, character in enumerate(byte_alphabet())}
         added = {entry["content"]: entry for entry in document.get("added_tokens", ())}
         size = 1 + max([*model["vocab"].values(), *(entry["id"] for entry in added.values())])
         tokens: list[bytes | None] = [None] * size
@@ -196,7 +198,7 @@ def _is_byte_level(document: dict) -> bool:
     return "ByteLevel" in types(document.get("decoder")) or "ByteLevel" in types(document.get("pre_tokenizer"))
 
 
-def _byte_alphabet() -> list[str]:
+def byte_alphabet() -> list[str]:
     """The character that byte-level BPE writes for each byte: printable ones as they are, the others from U+0100 on."""
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     alphabet, shifted = [], 0x100

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ModelError
 
@@ -18,15 +19,32 @@ CHATML = (
 NONCHARACTERS = [chr(code) for code in range(0xFDD0, 0xFDF0)]  # never text: Unicode keeps them for internal use
 
 
+class Prompt(NamedTuple):
+    """A prompt's token ids; the first ``prefix_length`` of them are the same for every document."""
+
+    token_ids: list[int]
+    prefix_length: int
+
+
 def encode_chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]]) -> list[int]:
     """The prompt's token ids by the tokenizer's own chat template, up to where the assistant's answer begins.
 
     A control token that is spelled out inside a message, such as ``<|im_end|>`` in a document, is encoded as the plain
     characters that it is, so a text can neither end its message nor begin another.
     """
-    seam = _seam(messages)
+    return encode_prompt(tokenizer, messages, "").token_ids
+
+
+def encode_prompt(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]], document: str
+) -> Prompt:
+    """The same, where the last message ends with ``document``: what comes before it is encoded by itself."""
+    seam, mark = _unused(messages, 2)
     controls = [token for token in tokenizer.get_added_vocab() if len(token) > 1]
-    defused = [{**message, "content": _cut(message["content"], controls, seam)} for message in messages]
+    contents = [message["content"] for message in messages]
+    if document and contents[-1].endswith(document):
+        contents[-1] = contents[-1][: -len(document)] + mark + document
+    defused = [{**m, "content": _cut(text, controls, seam)} for m, text in zip(messages, contents, strict=True)]
     prompt = str(
         tokenizer.apply_chat_template(
             defused, chat_template=_template(tokenizer), tokenize=False, add_generation_prompt=True
@@ -34,7 +52,11 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[s
     )
     # The backend is asked directly: its encode changes no state, so threads can share the tokenizer.
     encode = tokenizer.backend_tokenizer.encode
-    return [token for piece in prompt.split(seam) for token in encode(piece, add_special_tokens=False).ids]
+    head, *rest = [
+        [token for piece in part.split(seam) for token in encode(piece, add_special_tokens=False).ids]
+        for part in prompt.split(mark)
+    ]
+    return Prompt([*head, *chain.from_iterable(rest)], len(head) if rest else 0)
 
 
 def _template(tokenizer: PreTrainedTokenizerBase) -> str | None:
@@ -48,12 +70,12 @@ def _template(tokenizer: PreTrainedTokenizerBase) -> str | None:
     )
 
 
-def _seam(messages: Sequence[Mapping[str, str]]) -> str:
-    """A character that occurs in no message."""
-    for character in NONCHARACTERS:
-        if not any(character in message["content"] for message in messages):
-            return character
-    raise ModelError("the text holds all of U+FDD0 to U+FDEF, which are no characters; remove them")
+def _unused(messages: Sequence[Mapping[str, str]], number: int) -> list[str]:
+    """Characters that occur in no message."""
+    found = [c for c in NONCHARACTERS if not any(c in message["content"] for message in messages)]
+    if len(found) < number:
+        raise ModelError("the text holds nearly all of U+FDD0 to U+FDEF, which are no characters; remove them")
+    return found[:number]
 
 
 def _cut(text: str, controls: Iterable[str], seam: str) -> str:

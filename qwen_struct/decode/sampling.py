@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 import torch
 
-from ..errors import DecodingError, ModelError
+from ..errors import ModelError
 
 NUCLEUS_GUESS = 256  # how many tokens a nucleus mostly fits into
 
@@ -39,26 +40,27 @@ class Sampler:
         self._temperature, self._top_p = sampling.temperature, sampling.top_p
         self._random = Random(sampling.seed)
 
-    def choose(self, logits: torch.Tensor, allowed: torch.Tensor) -> int:
-        """A token id where ``allowed`` is True. Both are (n_vocab,), logits in any float dtype.
+    def choose(self, scores: torch.Tensor, best: float, token: int) -> int:
+        """A token by ``scores``, (n_vocab,) float32 with -inf where it may not be; ``best`` is the highest, ``token``'s.
 
         Raises:
-            ModelError: the logits are not finite.
+            ModelError: the scores are not finite.
         """
-        scores = torch.where(allowed, logits.float(), -math.inf)
-        best, token = scores.max(dim=-1)
-        if not math.isfinite(best.item()):  # NaN wins every max, so it is seen here too
-            raise ModelError(
-                f"the model's logits are not finite (dtype {str(logits.dtype).removeprefix('torch.')}); "
-                "load it with dtype='float32' or 'bfloat16'"
-            )
+        if not math.isfinite(best):  # NaN wins every max, so it is seen here too
+            raise ModelError("the model's logits are not finite; load it with dtype='float32' or 'bfloat16'")
         if self._temperature == 0:
-            return int(token.item())
+            return token
         # Where the scaled differences overflow, at a tiny temperature, exp(-inf) = 0 is the right weight.
         weights = torch.exp((scores - best) / self._temperature)
         if self._top_p < 1:
             weights = _nucleus(weights, self._top_p)
         return _draw(weights, self._random.random())
+
+
+def masked(logits: torch.Tensor, masks: Sequence[np.ndarray]) -> torch.Tensor:
+    """``logits`` (num_choices, n_vocab) in float32, -inf where a choice's mask, a row of a token bitmask, forbids."""
+    allowed = allowed_tokens(np.stack(masks), logits.shape[-1], logits.device)
+    return torch.where(allowed, logits.float(), -math.inf)
 
 
 def _draw(weights: torch.Tensor, uniform: float) -> int:
@@ -85,27 +87,16 @@ def _nucleus(weights: torch.Tensor, top_p: float) -> torch.Tensor:
     return torch.zeros_like(weights).scatter(-1, order, kept)
 
 
-def allowed_tokens(bitmask_row: np.ndarray, n_vocab: int, device: torch.device) -> torch.Tensor:
-    """A row of a token bitmask as booleans, (n_vocab,): bit t of word t >> 5 becomes element t."""
-    octets = bitmask_row.astype("<i4", copy=False).view(np.uint8)
-    bits = np.unpackbits(octets, count=n_vocab, bitorder="little")
-    return torch.from_numpy(bits.view(np.bool_)).to(device)
+def allowed_tokens(bitmask: np.ndarray, n_vocab: int, device: torch.device) -> torch.Tensor:
+    """Rows of a token bitmask as booleans, (..., n_vocab): bit t of word t >> 5 becomes element t.
 
-
-def forced_token(bitmask_row: np.ndarray) -> int | None:
-    """The token that a row of a bitmask leaves, if it is only one.
-
-    Raises:
-        DecodingError: it leaves none.
+    A device other than the CPU is sent the words and unpacks them itself.
     """
-    words = bitmask_row.nonzero()[0]
-    if len(words) == 0:
-        raise DecodingError(
-            "the constraint allows no token here, which it promises never to do; please report the schema"
-        )
-    if len(words) > 1:
-        return None
-    word = int(bitmask_row[words[0]]) & 0xFFFFFFFF
-    if word & (word - 1):
-        return None
-    return int(words[0]) * 32 + word.bit_length() - 1
+    if device.type == "cpu":
+        octets = bitmask.astype("<i4", copy=False).view(np.uint8)
+        bits = np.unpackbits(octets, axis=-1, count=n_vocab, bitorder="little")
+        return torch.from_numpy(bits.view(np.bool_))
+    words = torch.from_numpy(np.ascontiguousarray(bitmask)).to(device, non_blocking=True)
+    shifts = torch.arange(32, dtype=torch.int32, device=device)
+    bits_ = (words.unsqueeze(-1) >> shifts) & 1  # (..., num_words, 32)
+    return bits_.flatten(-2)[..., :n_vocab].bool()

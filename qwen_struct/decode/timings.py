@@ -10,7 +10,8 @@ class Timings:
     """Seconds by phase, and the number of forward passes. Loading the model is not part of them.
 
     ``compile`` is the schema's grammar (zero when it was cached), ``prefill`` the pass over the prompt, ``decode`` all
-    that follows it, of which ``mask`` is the share of the constraint: filling and applying masks and accepting tokens.
+    that follows it. ``mask`` is the constraint's part of these two: masks, drafts, and the choice under a mask. Where
+    answers are written side by side, each counts the time in which the others were moved on with it.
     ``first_token`` runs from the call to the first chosen token, ``total`` to the validated value.
     """
 
@@ -30,5 +31,6 @@ class Timings:
 
     @property
     def mask_share(self) -> float:
-        """The constraint's part of the decode time, between 0 and 1."""
-        return self.mask / self.decode if self.decode else 0.0
+        """The constraint's part of prefill and decode, between 0 and 1."""
+        spent = self.prefill + self.decode
+        return self.mask / spent if spent else 0.0

@@ -25,6 +25,7 @@ from .texts import name_before, value_before
 from .values import Values
 from .witnesses import canonical, read
 
+_QUOTE, _BRACKET, _BRACE = literal(b'"'), literal(b"["), literal(b"{")
 _WORDS = ((NULL, literal(b"null")), (FALSE_, literal(b"false")), (TRUE_, literal(b"true")))
 
 
@@ -72,6 +73,8 @@ class Continuation:
 #: The continuation for the text read so far, which ends with a name or value that must not come again.
 Capture = Callable[[bytes | bytearray], Continuation]
 Thread = tuple[Lexeme, "Continuation"]
+#: The lexeme that a value begins with, and what is inside of it where it is more than that.
+Beginning = tuple[Lexeme, Term | ArrayState | ObjectState | None]
 
 
 class Name(Lexeme):
@@ -143,6 +146,7 @@ class Documents:
         self._interned: dict[Hashable, Continuation] = {}
         self._names: dict[int, NameNode] = {}
         self._name_states: dict[Hashable, Name] = {}
+        self._beginnings: dict[Expr, list[Beginning]] = {}
         spaced = whitespace in (Whitespace.SPACED, Whitespace.INDENTED)
         self._colon = b": " if spaced else b":"
         self._comma = b"," if whitespace is not Whitespace.SPACED else b", "
@@ -190,6 +194,9 @@ class Documents:
 
     def joined(self, threads: Iterable[Thread]) -> list[Thread]:
         """``threads`` with those at the same lexeme made one."""
+        threads = list(threads)
+        if len({lexeme for lexeme, _ in threads}) == len(threads):
+            return threads
         by_lexeme: dict[Lexeme, list[Continuation]] = {}
         for lexeme, continuation in threads:
             by_lexeme.setdefault(lexeme, []).append(continuation)
@@ -199,22 +206,39 @@ class Documents:
         return self._cont(("value", formula, after), Documents._open_value, formula, after, depth)
 
     def _open_value(self, formula: Expr, after: Continuation, depth: int) -> Iterable[Thread]:
-        return self.joined(self.values.gather(lambda: self._value_threads(formula, after, depth)))
+        found = self._beginnings.get(formula)
+        if found is None:
+            found, firm = self.values.firmly(lambda: self.values.gather(lambda: self._begin(formula)))
+            if firm:
+                self._beginnings[formula] = found
+        return self.joined([(lexeme, self._inside(what, after, depth)) for lexeme, what in found])
 
-    def _value_threads(self, formula: Expr, after: Continuation, depth: int) -> Iterable[Thread]:
+    def _begin(self, formula: Expr) -> Iterable[Beginning]:
+        """How values of ``formula`` can begin, and what is then read."""
         values = self.values
+        types = values.types(formula)
         for kind, word in _WORDS:
-            if values.has_value(formula, kind):
-                yield word, after
-        if self._may_be(formula, STRING):
-            term = values.string_term(values.restrict(formula, STRING))
-            yield literal(b'"'), self._cont(("text", term.id, after), Documents._open_text, term, after)
-        if self._may_be(formula, NUMBER):
-            yield number(values.number_term(values.restrict(formula, NUMBER))), after
-        for array in values.viable_states(array_states(values, values.restrict(formula, ARRAY))):
-            yield literal(b"["), self._items(array, after, depth + 1, first=True)
-        for object_ in values.viable_states(object_states(values, values.restrict(formula, OBJECT))):
-            yield literal(b"{"), self._members(object_, after, depth + 1, first=True)
+            if types & kind and values.has_value(formula, kind):
+                yield word, None
+        if types & STRING and self._may_be(formula, STRING):
+            yield _QUOTE, values.string_term(values.restrict(formula, STRING))
+        if types & NUMBER and self._may_be(formula, NUMBER):
+            yield number(values.number_term(values.restrict(formula, NUMBER))), None
+        if types & ARRAY:
+            for array in values.viable_states(array_states(values, values.restrict(formula, ARRAY))):
+                yield _BRACKET, array
+        if types & OBJECT:
+            for object_ in values.viable_states(object_states(values, values.restrict(formula, OBJECT))):
+                yield _BRACE, object_
+
+    def _inside(self, what: Term | ArrayState | ObjectState | None, after: Continuation, depth: int) -> Continuation:
+        if what is None:
+            return after
+        if isinstance(what, Term):
+            return self._cont(("text", what.id, after), Documents._open_text, what, after)
+        if isinstance(what, ArrayState):
+            return self._items(what, after, depth + 1, first=True)
+        return self._members(what, after, depth + 1, first=True)
 
     def _open_text(self, term: Term, after: Continuation) -> Iterable[Thread]:
         return [(text(term), after)]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from .charset import CharSet
 from .ecma import parse_pattern
-from .idn import a_label, idn_domain
-from .terms import Term, complement, concat, intersect, length, literal, repeat, union
+from .idn import idn_domain
+from .punycode import a_label
+from .terms import EPSILON, Term, chars, concat, intersect, length, literal, repeat, transitions, union
 
 # RFC 3986, RFC 3987
 _UCS: Final = (
@@ -64,9 +66,28 @@ def idn_hostname() -> Term:
 
 
 def label(first: str = "A-Za-z0-9", middle: str = r"A-Za-z0-9\-") -> Term:
-    """A part of a host name that does not begin with ``xn--``."""
-    ldh = parse_pattern(f"^[{first}](?:[{middle}]{{0,61}}[A-Za-z0-9])?$")
-    return intersect(ldh, complement(parse_pattern("^[Xx][Nn]--")))
+    """A part of a host name that does not begin with ``xn--``, whatever the case; classes as in patterns.
+
+    Spelled out without a complement, so that the lengths of its words are known.
+    """
+    start, inner, end = _class(first), _class(middle), _class("A-Za-z0-9")
+    x, n, hyphen = CharSet.of("Xx"), CharSet.of("Nn"), CharSet.of("-")
+
+    def rest(begin: CharSet, most: int) -> Term:
+        """One to ``most`` characters, the first of them in ``begin``."""
+        return union(chars(begin & end), concat(chars(begin), repeat(chars(inner), 0, most - 2), chars(end)))
+
+    return union(
+        rest(start - x, 63),
+        concat(chars(start & x), union(EPSILON, rest(inner - n, 62))),
+        concat(chars(start & x), chars(n), union(EPSILON, rest(inner - hyphen, 61))),
+        concat(chars(start & x), chars(n), chars(hyphen), rest(inner - hyphen, 60)),
+    )
+
+
+def _class(characters: str) -> CharSet:
+    ((found, _),) = transitions(parse_pattern(f"^[{characters}]$"))
+    return found
 
 
 def email() -> Term:

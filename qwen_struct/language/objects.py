@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..schema.algebra import And, Expr
+from ..schema.algebra import TRUE, And, Expr
 from .cases import cases
 from .completions import Open, choice, completable, unseen
 from .members import ObjectSpec, indices_of
@@ -110,8 +110,19 @@ class ObjectState:
 
     def goes_on(self) -> bool:
         """Whether a member can come next. One can, if the object may not end here."""
+        if self.surely_possible or self._surely_undeclared():
+            return True
         ways = self.values.gather(lambda: islice(chain(self.candidates(), self.undeclared()), 1), not self.closable())
         return bool(ways)
+
+    def _surely_undeclared(self) -> bool:
+        """Whether it is plain to see that an undeclared name can come next."""
+        spec = self.spec
+        if self.need or self.room is not None or (not self.values.any_order and self._required_left()):
+            return False
+        if spec.depends_on(self.rest):
+            return False
+        return any(names.value is TRUE and names.names.cofinite for names in spec.undeclared)
 
     def undeclared_next(self, c: int, name: str | None) -> list[Successor]:
         """The alternatives after an undeclared name of class ``c``; it is remembered as seen unless None."""

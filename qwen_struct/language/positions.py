@@ -7,38 +7,51 @@ Positions are interned per :class:`.Documents`; each remembers its successors. O
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from .documents import Continuation, Documents, Thread
 from .lexemes import END, QUOTE, Literal, literal
 
 
 class Position:
-    """Where a document may be after some bytes. ``info`` is scratch space for the mask builder."""
+    """Where a document may be after some bytes. ``info`` and ``forced`` are scratch space: masks, forced text.
 
-    __slots__ = ("_next", "accepting", "info", "successors", "threads", "walker")
+    ``successors`` and ``named`` are kept by the matcher: the positions after tokens, and those after tokens that end a
+    name, None where they are refused, by the token and what was read of the name before it.
+    """
+
+    __slots__ = ("_next", "accepting", "forced", "info", "named", "successors", "threads", "walker")
 
     def __init__(self, walker: Walker, threads: tuple[Thread, ...]) -> None:
         self.walker, self.threads = walker, threads
         self.accepting = any(lexeme is END for lexeme, _ in threads)  # the document may end here
         self.info: object = None
-        self.successors: dict[int, Position] = {}  # by token id, kept by the matcher
-        self._next: dict[int, Position | None] = {}
+        self.forced: Any = None
+        self.successors: dict[int, Position] = {}
+        self.named: dict[tuple[int, bytes], Position | None] | None = None  # made when it is needed, as _next is
+        self._next: dict[int, Position | None] | None = None
+
+    def name_ends(self) -> dict[tuple[int, bytes], Position | None]:
+        """``named``, made if need be."""
+        if self.named is None:
+            self.named = {}
+        return self.named
 
     def step(self, byte: int, read: Callable[[], bytes | bytearray]) -> tuple[Position | None, bool]:
         """The position after ``byte``, None if no document goes on with it; and whether ``read`` was asked.
 
         ``read`` gives the text up to ``byte`` and with it, wanted where a name or value ends that must not come again.
         """
-        try:
+        if self._next is not None and byte in self._next:
             return self._next[byte], False
-        except KeyError:
-            pass
         found: list[Thread] = []
         asked = False
         for thread in self.threads:
-            asked |= _step(thread, byte, read, found)
+            asked |= step_thread(thread, byte, read, found)
         position = self.walker.position(found) if found else None
         if not asked:
+            if self._next is None:
+                self._next = {}
             self._next[byte] = position
         return position, asked
 
@@ -58,7 +71,7 @@ class Position:
                     return (self.walker.position(threads) if threads else None), asked
             found: list[Thread] = []
             for thread in threads:
-                asked |= _step(thread, text[at], lambda at=at: read(at), found)  # type: ignore[misc]
+                asked |= step_thread(thread, text[at], lambda at=at: read(at), found)  # type: ignore[misc]
             if not found:
                 return None, asked
             position, at = self.walker.position(found), at + 1
@@ -74,7 +87,7 @@ def _end_of_run(text: bytes, at: int, threads: Sequence[Thread]) -> int:
     return min(at + len(lexeme.text) - 1, len(text)) if type(lexeme) is Literal else at
 
 
-def _step(thread: Thread, byte: int, read: Callable[[], bytes | bytearray], found: list[Thread]) -> bool:
+def step_thread(thread: Thread, byte: int, read: Callable[[], bytes | bytearray], found: list[Thread]) -> bool:
     """Adds to ``found`` what ``thread`` becomes with ``byte``; whether ``read`` was asked."""
     lexeme, after = thread
     ended: Continuation | None = None
@@ -107,19 +120,23 @@ class Walker:
         self.documents = documents
         self._positions: dict[Thread | frozenset[Thread], Position] = {}
         self.start = self.position(documents.start)
+        self.budget: Any = None  # scratch space, as the positions have it: shortest completions
 
     def position(self, threads: Iterable[Thread]) -> Position:
         """The one position for ``threads`` and, where a number may end, for what comes after it."""
-        reached = list(threads)
-        ended = [after for lexeme, after in reached if lexeme.nullable and lexeme is not END and after.captures is None]
-        reached += [thread for after in ended for thread in after.open()]
-        if len(reached) > 1:
-            reached = self.documents.joined(reached)
+        reached = self.reach(threads)
         key = reached[0] if len(reached) == 1 else frozenset(reached)
         found = self._positions.get(key)
         if found is None:
             found = self._positions.setdefault(key, Position(self, tuple(reached)))
         return found
+
+    def reach(self, threads: Iterable[Thread]) -> list[Thread]:
+        """``threads`` and, where a number may end, those of what comes after it."""
+        reached = list(threads)
+        ended = [after for lexeme, after in reached if lexeme.nullable and lexeme is not END and after.captures is None]
+        reached += [thread for after in ended for thread in after.open()]
+        return self.documents.joined(reached) if len(reached) > 1 else reached
 
     def follow(self, text: bytes) -> Position | None:
         """The position after ``text``, or None when no document starts with it. For tests and explanations."""

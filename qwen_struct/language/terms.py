@@ -386,7 +386,7 @@ def _new_concat(head: Term, tail: Term) -> Term:
         nullable=head.nullable and tail.nullable,
         inhabited=head.inhabited and tail.inhabited,
         plain=head.plain and tail.plain,
-        contiguous=head.contiguous and tail.contiguous,
+        contiguous=head.contiguous and (tail.contiguous or _fills_gaps(head, tail)),
         min_len=head.min_len + tail.min_len,
         max_len=None if head.max_len is None or tail.max_len is None else head.max_len + tail.max_len,
         unbounded=(head.unbounded and tail.inhabited) or (head.nullable and tail.unbounded),
@@ -394,6 +394,13 @@ def _new_concat(head: Term, tail: Term) -> Term:
     )
     node.head, node.tail = head, tail
     return node
+
+
+def _fills_gaps(head: Term, tail: Term) -> bool:
+    """Whether the lengths of ``head`` reach from no round of ``tail`` to the first; later gaps are no wider."""
+    if type(tail) is not Repeat or tail.low or not tail.body.contiguous:
+        return False
+    return head.max_len is None or head.min_len + tail.body.min_len <= head.max_len + 1
 
 
 def _join_counters(left: Term, right: Term) -> Term | None:
@@ -764,7 +771,7 @@ def _new_and(items: tuple[Term, ...], least: int, most: int | None) -> Term:
     node = _new(
         And,
         nullable=nullable,
-        inhabited=nullable or dense or wide,
+        inhabited=nullable or dense or wide or (len(items) == 2 and len(bounds) == 1 and _fits(items, bounds[0])),
         plain=dense and items[0].plain and items[1].plain,
         contiguous=dense,
         min_len=least,
@@ -775,6 +782,17 @@ def _new_and(items: tuple[Term, ...], least: int, most: int | None) -> Term:
     )
     node.items = items
     return node
+
+
+def _fits(items: tuple[Term, ...], bound: Repeat) -> bool:
+    """Whether all words of the other item, or of what it begins with and may end after, are within the bound."""
+    other = items[0] if items[1] is bound else items[1]
+    if type(other) is Concat and other.tail.nullable:
+        other = other.head
+    most = other.max_len
+    if not other.inhabited or most is None or bound.low > other.min_len:
+        return False
+    return bound.high is None or most <= bound.high
 
 
 def complement(term: Term) -> Term:

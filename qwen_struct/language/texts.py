@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 from .lexemes import BACKSLASH, QUOTE
 
 _OPENING, _CLOSING = b"[{", b"]}"
+_PART = re.compile(rb'"(?:[^"\\]|\\.)*(?P<whole>")?|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
 
 def name_before(text: bytes | bytearray) -> str:
@@ -49,3 +51,35 @@ def string_start(text: bytes | bytearray, end: int) -> int:
 def _in_scalar(byte: int) -> bool:
     """Whether a number, true, false or null has such a byte."""
     return 0x30 <= byte <= 0x39 or 0x41 <= byte <= 0x5A or 0x61 <= byte <= 0x7A or byte in b"+-."
+
+
+def pointer_at(text: bytes | bytearray) -> str:
+    """The JSON Pointer of the value that is being written at the end of ``text``, a beginning of a JSON text.
+
+    Where none has begun it is that of the array or object around it, after a comma in an array that of the next item.
+    """
+    place: list[str | int | None] = []  # in each open array or object; None where no value has begun
+    name: str | None = None
+    for part in _PART.finditer(text):
+        token = part.group()
+        if token in (b"{", b"["):
+            _begin(place)
+            place.append(None if token == b"{" else -1)
+        elif token in (b"}", b"]"):
+            place.pop()
+        elif token == b",":
+            place[-1] = place[-1] + 1 if isinstance(place[-1], int) else None
+        elif token == b":":
+            place[-1] = name
+        elif place and place[-1] is None:
+            name = json.loads(token) if part["whole"] else None
+        else:
+            _begin(place)
+    parts = [str(p).replace("~", "~0").replace("/", "~1") for p in place if p is not None and p != -1]
+    return "".join(["/" + p for p in parts])
+
+
+def _begin(place: list[str | int | None]) -> None:
+    """Notes that a value begins: in an array, its first item has the number 0."""
+    if place and place[-1] == -1:
+        place[-1] = 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidSchemaError, SourceError
 from .depth import allow_deep_schemas
+from .outlines_terms import is_outlines, json_schema_of
 
 if TYPE_CHECKING:
     from .references import Retrieve
@@ -37,6 +38,7 @@ def load_schema(schema: Any, *, retrieve: Retrieve | None = None) -> SchemaInput
     * a type: a Pydantic model, dataclass, TypedDict, NamedTuple, Enum, ``list[Model]``, ``dict[str, int]``, a union,
       any annotation that Pydantic's TypeAdapter reads, or a TypeAdapter. The value that comes back is of this type.
     * a JSON Schema as dict, bool or JSON text, or the path of a ``.json`` file. The parsed JSON comes back.
+    * an output type of Outlines, see :mod:`~qwen_struct.schema.outlines_terms`.
     * ``"path/to/file.py:Name"`` or ``"package.module:Name"``, naming either of the above. The file is run.
 
     ``retrieve(uri) -> schema`` provides remote documents that a JSON Schema refers to; nothing is fetched.
@@ -55,6 +57,8 @@ def load_schema(schema: Any, *, retrieve: Retrieve | None = None) -> SchemaInput
         return _from_path(schema, retrieve)
     if isinstance(schema, bool | Mapping):
         return _from_json_schema(schema, retrieve)
+    if is_outlines(schema):
+        return _from_json_schema(json_schema_of(schema), retrieve)
     from .adapter import from_type
 
     return from_type(schema)

@@ -24,6 +24,7 @@ from pydantic_core import core_schema
 
 from ..errors import UnsatisfiableSchemaError, UnsupportedSchemaError
 from . import limits
+from .outlines_terms import is_outlines, whole_text
 from .patterns import MalformedPattern, UntranslatablePattern, pydantic_to_ecma
 from .walk import subschemas
 
@@ -72,6 +73,13 @@ class StrictSchema(ReadableSchema):
         for _, node in subschemas(result):
             if isinstance(node, dict) and "discriminator" in node:
                 _state_tags(node, result)
+        return result
+
+    def generate_inner(self, schema: Any) -> JsonSchemaValue:
+        result = super().generate_inner(schema)
+        for function in (schema.get("metadata") or {}).get("pydantic_js_functions", ()):
+            if is_outlines(term := getattr(function, "__self__", None)):
+                result["pattern"] = whole_text(term)  # which Outlines publishes without anchors
         return result
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:

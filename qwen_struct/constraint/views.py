@@ -1,0 +1,297 @@
+"""What can be seen of a document's continuation from inside a token.
+
+A view is the set of tokens that go on from a node of a trie as some threads allow. Views are put together from a few
+kinds of parts: a literal's path through the trie, what a lexeme allows at a node, the inside of a string and the texts
+after its closing quote. Equal parts are one object, however many positions have them, so that masks are found by the
+parts of their views and the tokens themselves are collected once for each different mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ..language.documents import Continuation, Name, Thread
+from ..language.lexemes import END, QUOTE, Literal, Text
+from .bitmask import Bitmask, allowed_tokens
+from .trie import TrieNode
+
+if TYPE_CHECKING:
+    from ..language.positions import Walker
+    from .contents import Content, Contents
+
+Tokens = Sequence[int] | np.ndarray
+
+# What was read on the way to a node, as flags: a name that the position does not know (past a comma, another name may
+# follow, which must not repeat it); an item that must differ from those to come, up to the end of the separator after
+# it; the same beyond that.
+PLAIN, AFTER_NAME, AFTER_ITEM, AMONG_ITEMS = 0, 1, 2, 4
+
+
+class View:
+    """A set of tokens: those in ``row``, those in ``tokens``, and those of ``parts``. ``unsettled`` are tokens among
+    them that depend on the names and items read so far as well.
+    """
+
+    __slots__ = ("number", "parts", "row", "tokens", "unsettled")
+    _numbers = count()
+
+    def __init__(
+        self,
+        tokens: Tokens = (),
+        unsettled: Tokens = (),
+        row: Bitmask | None = None,
+        parts: tuple[View, ...] = (),
+    ) -> None:
+        self.number = next(self._numbers)  # never reused
+        self.tokens, self.unsettled, self.row, self.parts = tokens, unsettled, row, parts
+
+    def leaves(self) -> list[View]:
+        """The views without parts of which it is made, each once."""
+        found: dict[View, None] = {}
+        stack = [self]
+        while stack:
+            view = stack.pop()
+            if view.parts:
+                stack += view.parts
+            else:
+                found[view] = None
+        return list(found)
+
+
+NOTHING = View()
+
+
+class Tail:
+    """The view of what follows the closing quote of a string, over the numbers of the texts after quotes: which of them
+    may come, and which of those are unsettled, None where there are none; (num_texts,) bool.
+    """
+
+    __slots__ = ("allowed", "number", "unsettled")
+
+    def __init__(self, view: View, at_once: Tokens, num_texts: int) -> None:
+        self.number = view.number
+        leaves = view.leaves()
+        self.allowed = _chosen([at_once, *[leaf.tokens for leaf in leaves]], num_texts)
+        unsettled = [leaf.unsettled for leaf in leaves if len(leaf.unsettled)]
+        self.unsettled = _chosen(unsettled, num_texts) if unsettled else None
+
+
+class Views:
+    """The views in one trie, whose tokens have ``texts``. ``tails`` is None where no quote is followed by anything."""
+
+    def __init__(self, contents: Contents, texts: Sequence[bytes | None], tails: Tails | None) -> None:
+        self._contents, self._texts, self._tails = contents, texts, tails
+        self._unions: dict[tuple[int, ...], View] = {}
+        self._paths: dict[tuple[bytes, TrieNode, int], tuple[View, TrieNode | None]] = {}
+        self._inside: dict[tuple[int, int], tuple[Content | None, View]] = {}
+        self._strings: dict[tuple, View] = {}
+        self._names: dict[tuple, View] = {}
+        self._known: WeakKeyDictionary[Walker, dict[tuple[TrieNode, int], dict[Continuation, View]]]
+        self._known = WeakKeyDictionary()
+
+    def after(self, continuation: Continuation, node: TrieNode, walker: Walker, flags: int = PLAIN) -> View:
+        """The tokens below ``node`` that go on as ``continuation`` does, where a lexeme has just ended."""
+        if not node.children:
+            return NOTHING
+        known = self._known.get(walker)
+        if known is None:
+            known = self._known[walker] = {}
+        here = known.get((node, flags))
+        if here is None:
+            here = known[node, flags] = {}
+        view = here.get(continuation)
+        if view is None:
+            view = here[continuation] = self._after(continuation, node, walker, flags)
+        return view
+
+    def _after(self, continuation: Continuation, node: TrieNode, walker: Walker, flags: int) -> View:
+        threads = continuation.open()
+        if flags & (AFTER_ITEM | AMONG_ITEMS):
+            return self.of(threads, node, walker, flags | AMONG_ITEMS)
+        if continuation.captures is None:
+            return self.of(threads, node, walker, flags)
+        if continuation.plenty is None:
+            return self.of(threads, node, walker, flags | AFTER_NAME)
+        closing = [thread for thread in threads if _closes_array(thread)]
+        others = [thread for thread in threads if not _closes_array(thread)]
+        read = AFTER_ITEM if continuation.plenty() else AMONG_ITEMS
+        return self.union(
+            [self.of(closing, node, walker, flags), self.of(others, node, walker, flags | read)],
+        )
+
+    def of(self, threads: Sequence[Thread], node: TrieNode, walker: Walker, flags: int = PLAIN) -> View:
+        """The tokens below ``node`` that one of ``threads`` reads."""
+        if len(threads) == 1:
+            return self._of(threads[0], node, walker, flags)
+        if node is self._contents.root and any(type(lexeme) is Name for lexeme, _ in threads):
+            return self._beside_names(threads, node, walker, flags)
+        return self.union([self._of(thread, node, walker, flags) for thread in threads])
+
+    def _beside_names(self, threads: Sequence[Thread], node: TrieNode, walker: Walker, flags: int) -> View:
+        """The same before any token, where free text may include what goes on inside names."""
+        others = [thread for thread in threads if type(thread[0]) is not Name]
+        whole = any(type(lexeme) is Text and self._contents.content(lexeme, node).whole for lexeme, _ in others)
+        names_from = self._contents.closing if whole else node
+        views = [self._of(thread, node, walker, flags) for thread in others]
+        views += [self._name(lexeme, names_from, walker, flags) for lexeme, _ in threads if type(lexeme) is Name]
+        return self.union(views)
+
+    def union(self, views: Iterable[View]) -> View:
+        """All tokens of ``views``."""
+        parts = {view.number: view for view in views if view is not NOTHING}
+        if len(parts) < 2:
+            return next(iter(parts.values()), NOTHING)
+        key = tuple(sorted(parts))
+        found = self._unions.get(key)
+        if found is None:
+            found = self._unions[key] = View(parts=tuple(parts.values()))
+        return found
+
+    def _of(self, thread: Thread, node: TrieNode, walker: Walker, flags: int) -> View:
+        lexeme, after = thread
+        if type(lexeme) is Literal:
+            path, end = self._path(lexeme.text, node, flags)
+            return path if end is None else self.union([path, self.after(after, end, walker, flags)])
+        if type(lexeme) is Text:
+            return self._string(lexeme, after, node, walker, flags)
+        if lexeme is END:
+            return NOTHING
+        if type(lexeme) is Name:
+            return self._name(lexeme, node, walker, flags)
+        content = self._contents.content(lexeme, node)
+        inside = self._inside_of(content, flags)
+        if content.exits is None or not content.exits.children:
+            return inside
+        return self.union([inside, self.after(after, content.exits, walker, flags)])
+
+    def _path(self, text: bytes, node: TrieNode, flags: int) -> tuple[View, TrieNode | None]:
+        """The tokens on the way of ``text`` below ``node``, and where it ends if some go on from there."""
+        key = (text, node, flags)
+        found = self._paths.get(key)
+        if found is None:
+            tokens: list[int] = []
+            end: TrieNode | None = node
+            for byte in text:
+                end = end.children.get(byte)
+                if end is None:
+                    break
+                tokens += end.tokens
+            found = self._paths[key] = self._leaf(tokens, flags), end if end is not None and end.children else None
+        return found
+
+    def _leaf(self, tokens: Tokens, flags: int) -> View:
+        return View(tokens, self._unsettled(tokens, flags)) if len(tokens) else NOTHING
+
+    def _unsettled(self, tokens: Tokens, flags: int) -> Tokens:
+        if flags & AMONG_ITEMS:
+            return tokens
+        return [t for t in tokens if b"," in (self._texts[t] or b"")] if flags & AFTER_NAME else ()
+
+    def _inside_of(self, content: Content, flags: int) -> View:
+        key = (id(content), flags)
+        found = self._inside.get(key)
+        if found is None:
+            if content.row is None:
+                view = self._leaf(content.tokens, flags)
+            elif flags:
+                view = self._leaf(allowed_tokens(content.row), flags)
+            else:
+                view = View(content.tokens, row=content.row)
+            found = self._inside[key] = content, view  # with the content, so that its id stays its own
+        return found[1]
+
+    # Strings. ---------------------------------------------------------------------------------------------------
+
+    def _string(self, lexeme: Text, after: Continuation, node: TrieNode, walker: Walker, flags: int) -> View:
+        """The tokens that go on inside a string, or close it and go on after it."""
+        content = self._contents.content(lexeme, node)
+        assert content.closed is not None
+        inside = self._inside_of(content, flags)
+        if self._tails is None or not content.closed.size:
+            return inside
+        tail = self._tails.tail(after, walker, flags)
+        key = (id(content), node, tail.number, flags)
+        view = self._strings.get(key)
+        if view is None:
+            strings = self._contents.free_at(node).endings
+            tokens = strings.tokens[content.closed & tail.allowed[strings.suffixes]]
+            unsettled = self._unsettled(tokens, flags)
+            if tail.unsettled is not None and not flags & AMONG_ITEMS:
+                more = strings.tokens[content.closed & tail.unsettled[strings.suffixes]]
+                unsettled = more if not len(unsettled) else np.union1d(more, np.asarray(unsettled, np.int32))
+            closing = View(tokens, unsettled) if len(tokens) else NOTHING
+            view = self._strings[key] = self.union([inside, closing])
+        return view
+
+    # Names. -----------------------------------------------------------------------------------------------------
+
+    def _name(self, lexeme: Name, node: TrieNode, walker: Walker, flags: int) -> View:
+        """Reads names off their trie, so that no state comes into being for each of their characters."""
+        state = lexeme.state
+        tokens: list[int] = []
+        views: list[View] = []
+        closing: list[int] = []
+        stack = [(lexeme.node, node)]
+        while stack:
+            names, here = stack.pop()
+            children = here.children
+            if names.index is not None and QUOTE in children and state.possible(names.index):
+                child = children[QUOTE]
+                closing += child.tokens
+                if child.children:
+                    member = lexeme.documents.declared_member(state, names.index, lexeme.after, lexeme.depth)
+                    views.append(self.of(member.open(), child, walker, flags))
+            if len(names.children) > len(children):
+                pairs = [(longer, children[b]) for b in children if (longer := names.children.get(b)) is not None]
+            else:
+                pairs = [(longer, child) for b, longer in names.children.items() if (child := children.get(b)) is not None]
+            for longer, following in pairs:
+                if longer.reachable(state):
+                    tokens += following.tokens
+                    stack.append((longer, following))
+        return self.union([*views, self._tokens_of_names((*tokens, *closing), flags)])
+
+    def _tokens_of_names(self, tokens: tuple[int, ...], flags: int) -> View:
+        key = (tokens, flags)
+        found = self._names.get(key)
+        if found is None:
+            found = self._names[key] = self._leaf(tokens, flags)
+        return found
+
+
+class Tails:
+    """What follows closing quotes: the views in the trie of the texts after quotes, the ``level``-th or later ones."""
+
+    def __init__(self, contents: Contents, level: int = 0) -> None:
+        self._suffixes = contents.suffixes
+        self._root = self._suffixes.roots[level]
+        last = level + 1 == len(self._suffixes.roots)
+        self._views = Views(contents, self._suffixes.texts, None if last else Tails(contents, level + 1))
+        self._known: dict[int, Tail] = {}
+
+    def tail(self, after: Continuation, walker: Walker, flags: int) -> Tail:
+        """The texts that may come where a string has ended that ``after`` follows."""
+        view = self._views.after(after, self._root, walker, flags)
+        tail = self._known.get(view.number)
+        if tail is None:
+            tail = self._known[view.number] = Tail(view, self._root.tokens, len(self._suffixes.texts))
+        return tail
+
+
+def _closes_array(thread: Thread) -> bool:
+    """Whether it is the end of the array that comes, which does not depend on what its items were."""
+    lexeme = thread[0]
+    return type(lexeme) is Literal and lexeme.text.endswith(b"]")
+
+
+def _chosen(parts: Iterable[Tokens], size: int) -> np.ndarray:
+    """A mask over 0..size with the numbers in ``parts`` set."""
+    chosen = np.zeros(size, bool)
+    for numbers in parts:
+        chosen[np.asarray(numbers, np.int32)] = True
+    return chosen

@@ -1,0 +1,68 @@
+"""Runs of characters that may come freely, so that nobody needs to look at the states that they lead through.
+
+Some languages have a state for each text that they have read: a label in Punycode, for one. What tokens may come there
+is still cheap to tell where any letters may come, up to some number.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .charset import ALL_CHARS, CharSet
+from .terms import And, Concat, Leaf, Or, Term, is_length, transitions
+
+
+class FreeRun(NamedTuple):
+    """Every text of one to ``longest`` of the ``characters`` begins words.
+
+    After n characters of it, there are words with any number of further ones from ``rest`` to ``most - n``. Only
+    ``others`` may come instead of the ``characters``, at the start or after such a text.
+    """
+
+    characters: CharSet
+    longest: int
+    rest: int
+    most: int
+    others: CharSet
+
+    def within(self, low: int, high: int | None) -> FreeRun | None:
+        """The run where words must have ``low`` to ``high`` characters."""
+        most = self.most if high is None else min(self.most, high)
+        longest = min(self.longest, most - self.rest)
+        return None if low > most or longest < 1 else self._replace(longest=longest, most=most)
+
+    def beside(self, *more: CharSet) -> FreeRun:
+        """The same run where ``more`` may come beside it."""
+        others = CharSet.from_ranges(r for some in (self.others, *more) for r in some.ranges)
+        return self._replace(others=others - self.characters)
+
+
+class RunLeaf(Leaf):
+    """A hand-written automaton that knows its own free run."""
+
+    __slots__ = ()
+
+    def free_run(self) -> FreeRun | None:
+        raise NotImplementedError
+
+
+def free_run(term: Term) -> FreeRun | None:
+    """A free run of ``term``, if one is known."""
+    if isinstance(term, RunLeaf):
+        return term.free_run()
+    if type(term) is Concat:
+        run = free_run(term.head) if term.tail.nullable else None
+        return None if run is None else run.beside(*[characters for characters, _ in transitions(term.tail)])
+    if type(term) is Or:
+        runs = [free_run(item) for item in term.items]
+        known = [run for run in runs if run is not None]
+        if not known:
+            return None
+        others = [some for run in known for some in (run.characters, run.others)]
+        return max(known, key=lambda run: run.longest).beside(*others, *([ALL_CHARS] if None in runs else []))
+    if type(term) is And and len(term.items) == 2:
+        for bound, other in (term.items, term.items[::-1]):
+            run = free_run(other) if is_length(bound) else None
+            if run is not None:
+                return run.within(bound.low, bound.high)
+    return None

@@ -1,0 +1,94 @@
+"""The KV cache of a batch: rows of all lengths read, forget, leave and start from prefixes as if each were alone."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from fakes import tiny_network, toy_tokenizer
+
+from qwen_struct.decode.model import Model, wrap_model
+from qwen_struct.decode.prefixes import PrefixStore
+from qwen_struct.decode.slots import CHUNK, Slots
+
+SLIDING = {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}
+
+
+def model_of(**settings: Any) -> Model:
+    return wrap_model(tiny_network(384, **settings), toy_tokenizer())
+
+
+def alone(model: Model, token_ids: list[int]) -> torch.Tensor:
+    """The logits after each of ``token_ids``, without a cache: (len(token_ids), n_vocab)."""
+    with torch.inference_mode():
+        logits: torch.Tensor = model.network(input_ids=torch.tensor([token_ids])).logits
+    return logits[0]
+
+
+@pytest.mark.parametrize("settings", [{}, SLIDING, {"attn_implementation": "eager"}], ids=["full", "sliding", "eager"])
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_read_as_if_each_were_alone(settings: dict[str, Any], seed: int) -> None:
+    model, draw = model_of(**settings), random.Random(seed)
+    slots = Slots(model)
+    texts: list[list[int]] = []
+    for length in (5, 70, 9):
+        texts.append([draw.randrange(300) for _ in range(length)])
+        logits = slots.read_prompt(slots.add(), texts[-1])
+        torch.testing.assert_close(logits, alone(model, texts[-1])[-1], atol=1e-4, rtol=1e-4)
+    for step in range(12):
+        inputs = [[draw.randrange(300) for _ in range(draw.choice([1, 1, 2, 5, 9]))] for _ in texts]
+        width = max(map(len, inputs))
+        logits = slots.read(inputs, list(range(width)))
+        for row, ids in enumerate(inputs):
+            texts[row] += ids
+            wanted = alone(model, texts[row])[-len(ids) :]
+            torch.testing.assert_close(logits[row, width - len(ids) :], wanted, atol=1e-4, rtol=1e-4)
+            num = draw.randrange(len(ids) + 1)
+            slots.forget(row, num)
+            del texts[row][len(texts[row]) - num :]
+        if step == 5:
+            slots.remove(0)
+            texts[0] = texts.pop()
+        if step == 8:
+            slots.add(slots.prefix(0, 11))
+            texts.append(texts[0][:11])
+    assert slots.lengths == list(map(len, texts))
+
+
+def test_a_long_prompt_is_read_in_chunks() -> None:
+    model = model_of()
+    ids = [number % 300 for number in range(CHUNK + 10)]
+    slots = Slots(model)
+    logits = slots.read_prompt(slots.add(), ids)
+    assert slots.num_passes == 2
+    torch.testing.assert_close(logits, alone(model, ids)[-1], atol=1e-4, rtol=1e-4)
+
+
+def test_more_cannot_be_forgotten_than_was_read() -> None:
+    slots = Slots(model_of())
+    slots.read_prompt(slots.add(), [1, 2, 3])
+    with pytest.raises(ValueError, match="cannot forget 4 of 3 tokens"):
+        slots.forget(0, 4)
+
+
+def test_the_longest_prefix_is_found_and_the_least_used_goes() -> None:
+    slots = Slots(model_of())
+    slots.read_prompt(slots.add(), list(range(12)))
+    one = slots.prefix(0, 4)
+    assert one.num_bytes == 4 * one.num_bytes // 4 == 2 * 2 * 4 * 2 * 8 * 4  # keys, values; layers, tokens, heads, ...
+    store = PrefixStore(limit=2 * one.num_bytes)
+    store.keep([0, 1, 2, 3], one)
+    store.keep([0, 1], slots.prefix(0, 2))
+    assert store.find([0, 1, 2, 3, 4]) is one
+    short = store.find([0, 1, 2, 3])
+    assert short is not None
+    assert short.num_tokens == 2
+    assert store.find([0, 1]) is None  # a token must be left to read
+    assert store.find([1, 2]) is None
+    store.keep([7, 7, 7, 7], slots.prefix(0, 4))
+    assert store.find([0, 1, 2, 3, 4]) is short  # the longer one was used before it
+    assert store.num_bytes <= store.limit
+    store.keep([5] * 9, slots.prefix(0, 9))  # more than all that may be kept
+    assert store.find([5] * 10) is None
