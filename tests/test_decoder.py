@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import jsonschema
 import numpy as np
 import pytest
 import torch
 from fakes import tiny_network, toy_tokenizer
+from pydantic import BaseModel, Field
 from test_exactness import RandomSchema
 
 from qwen_struct import BudgetError, EmptySourceError, Extractor, SchemaError
@@ -32,6 +33,7 @@ from qwen_struct.decode.guide import SourceGuide
 from qwen_struct.decode.model import Model, wrap_model
 from qwen_struct.decode.sampling import Sampler, Sampling, allowed_tokens
 from qwen_struct.decode.spelling import Spelling
+from qwen_struct.partial import TextDelta
 
 GREEDY = Sampling()
 SOURCE = 'Order 12 from "Ada & Söhne", 日本: 3 red, 17 green; total 2.50, paid by b on 2024-05-01.\nab | a | b | 10'
@@ -442,6 +444,51 @@ def test_the_prompts_beginning_is_read_once_for_a_schema(tiny_checkpoint: Path) 
     assert [fresh.run(text, CHOICE, instructions="look twice").text for text in reversed(texts)] == [
         extraction.text for extraction in reversed(first)
     ]
+
+
+class Line(BaseModel):
+    colour: Literal["red", "green"]
+    count: int = Field(ge=0, le=99)
+
+
+class Order(BaseModel):
+    lines: list[Line] = Field(min_length=1, max_length=3)
+    paid: bool
+
+
+def test_a_stream_gives_each_value_as_it_closes_and_the_whole_at_last(extractor: Extractor) -> None:
+    whole = extractor.run("x", Order, temperature=1.0, seed=3)
+    events = list(extractor.stream("x", Order, temperature=1.0, seed=3))
+    pointers = [event.pointer for event in events]
+    assert pointers[:3] == ["/lines/0/colour", "/lines/0/count", "/lines/0"]
+    assert pointers[-2:] == ["/paid", ""]
+    assert isinstance(events[2].value, Line)
+    assert events[-1].value == whole.value
+    for event in events[:-1]:
+        value: Any = whole.value
+        for part in event.pointer.split("/")[1:]:
+            value = value[int(part)] if isinstance(value, list) else getattr(value, part)
+        assert event.value == value
+
+
+def test_a_stream_with_deltas_gives_the_whole_text(extractor: Extractor) -> None:
+    events = extractor.stream("x", Order, deltas=True, temperature=1.0, seed=3)
+    text = "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert text == extractor.run("x", Order, temperature=1.0, seed=3).text
+
+
+def test_a_stream_that_is_closed_stops_the_work(extractor: Extractor) -> None:
+    passes: list[int] = []
+    handle = extractor.model.network.register_forward_pre_hook(lambda *_: passes.append(1))
+    events = extractor.stream("x", {"type": "array", "items": {"type": "integer"}, "minItems": 50}, max_tokens=400)
+    assert not passes  # nothing is read before the first event is asked for
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    num = len(passes)
+    handle.remove()
+    assert 0 < num < 30
+    with pytest.raises(EmptySourceError):
+        extractor.stream(" ", Order)
 
 
 def test_the_guess_does_not_cost_memory_beyond_its_tokens(bench: Bench) -> None:
