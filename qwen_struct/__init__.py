@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .decode.memory import plan_memory
     from .integrations.openai import OpenAIModel
     from .integrations.transformers import SchemaLogitsProcessor
+    from .partial import Partial, TextDelta
     from .schema.validate import validate
 
 __version__ = "0.1.0"
@@ -58,6 +59,7 @@ __all__ = [
     "InvalidSchemaError",
     "ModelError",
     "OpenAIModel",
+    "Partial",
     "QwenStructError",
     "RefusedError",
     "RemoteModelError",
@@ -65,6 +67,7 @@ __all__ = [
     "SchemaError",
     "SchemaLogitsProcessor",
     "SourceError",
+    "TextDelta",
     "TokenRejectedError",
     "UnresolvableReferenceError",
     "UnsatisfiableSchemaError",
@@ -81,6 +84,8 @@ __all__ = [
 # These need NumPy, numba, torch or Pydantic, so each loads when it is first asked for.
 _ON_DEMAND = {
     "OpenAIModel": ".integrations.openai",
+    "Partial": ".partial",
+    "TextDelta": ".partial",
     "SchemaLogitsProcessor": ".integrations.transformers",
     "Vocabulary": ".constraint",
     "allocate_token_bitmask": ".constraint",

@@ -237,7 +237,7 @@ class Extractor:
     def _write_window(
         self, window: Sequence[_Job | QwenStructError], batch_size: int, keep_errors: bool
     ) -> Iterator[Any]:
-        """Writes some answers, long ones first so that rows of a like length stand together; in order of the sources."""
+        """Writes some answers, long ones first so that rows of a like length stand together; in the sources' order."""
         from .decode.batch import write
 
         jobs = sorted((job for job in window if isinstance(job, _Job)), key=lambda job: -job.answer.num_reserved)
@@ -258,15 +258,24 @@ class Extractor:
                     raise
                 yield error
 
+    @overload
+    def stream(
+        self, text: str, schema: Any, *, deltas: Literal[False] = False, **options: Unpack[Options]
+    ) -> Iterator[Partial]: ...
+
+    @overload
+    def stream(
+        self, text: str, schema: Any, *, deltas: bool, **options: Unpack[Options]
+    ) -> Iterator[Partial | TextDelta]: ...
+
     def stream(
         self, text: str, schema: Any, *, deltas: bool = False, **options: Unpack[Options]
-    ) -> Iterator[Partial | TextDelta]:
+    ) -> Iterator[Any]:
         """Like :meth:`run`, but each value comes as it closes, a :class:`.Partial`; the whole comes last, validated.
 
         ``deltas`` puts the text between them, as it is written. Closing the iterator stops the work.
         """
-        job = self._job(text, schema, options)
-        return self._stream(job, deltas)
+        return self._stream(self._job(text, schema, options), deltas)
 
     def _stream(self, job: _Job, deltas: bool) -> Iterator[Partial | TextDelta]:
         from .decode.batch import Batch
@@ -410,9 +419,7 @@ def _windows(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 
 @overload
-def extract(
-    source: str, schema: type[T], *, model: ModelSpec | Reader = "mini", **options: Unpack[Options]
-) -> T: ...
+def extract(source: str, schema: type[T], *, model: ModelSpec | Reader = "mini", **options: Unpack[Options]) -> T: ...
 
 
 @overload

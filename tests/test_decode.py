@@ -13,7 +13,6 @@ from qwen_struct.decode.batch import decode
 from qwen_struct.decode.model import Model, load_model, wrap_model
 from qwen_struct.decode.sampling import NUCLEUS_GUESS, Sampler, Sampling, allowed_tokens, masked
 from qwen_struct.decode.sampling import _draw as draw
-from qwen_struct.decode.slots import Slots
 from qwen_struct.errors import DecodingError, ModelError, TokenRejectedError
 
 GREEDY = Sampling()

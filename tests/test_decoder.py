@@ -284,9 +284,7 @@ def test_draws_with_drafts_follow_the_models_distribution(bench: Bench) -> None:
     follow(grammar.matcher(), [], 1.0)
     assert sum(expected.values()) == pytest.approx(1, abs=1e-4)
     num = 3000
-    seen = Counter(
-        bench.decode(grammar, drafts=True, sampling=Sampling(1.5, seed=seed))[0] for seed in range(num)
-    )
+    seen = Counter(bench.decode(grammar, drafts=True, sampling=Sampling(1.5, seed=seed))[0] for seed in range(num))
     assert set(seen) <= set(expected)
     often = [text for text, share in expected.items() if share * num >= 5]
     chi_square = sum((seen[text] - num * expected[text]) ** 2 / (num * expected[text]) for text in often)

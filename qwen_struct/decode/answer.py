@@ -111,7 +111,7 @@ class Answer:
     """The state of one answer. ``matcher`` is left where the answer ends.
 
     Between passes, ``unread`` are tokens that the network has yet to read, ``guess`` those that it may read along, and
-    ``choices`` the places where its logits are wanted: the first after ``unread``, the others inside or after the guess.
+    ``choices`` the places where its logits are wanted: one after ``unread``, the others inside or after the guess.
     """
 
     def __init__(
@@ -337,7 +337,7 @@ class Answer:
         return Choice(offset, mask.copy())
 
     def _fits(self, token: int, offset: int) -> bool:
-        """Accepts ``token`` after ``offset`` tokens of a guess, unless the document cannot be completed in time then."""
+        """Accepts ``token`` after ``offset`` tokens of a guess, if the document can be completed in time then."""
         self._accept(token)
         if self._matcher.min_tokens < self._left(offset):
             return True
@@ -437,9 +437,7 @@ def _only_tokens(mask: np.ndarray, most: int) -> list[int] | None:
     words = mask.nonzero()[0]
     if len(words) > most:
         return None
-    found = [
-        int(word) * 32 + bit for word in words.tolist() for bit in range(32) if int(mask[word]) >> bit & 1
-    ]
+    found = [int(word) * 32 + bit for word in words.tolist() for bit in range(32) if int(mask[word]) >> bit & 1]
     if not found:
         raise DecodingError(
             "the constraint allows no token here, which it promises never to do; please report the schema"

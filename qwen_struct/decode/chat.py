@@ -35,9 +35,7 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[s
     return encode_prompt(tokenizer, messages, "").token_ids
 
 
-def encode_prompt(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]], document: str
-) -> Prompt:
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]], document: str) -> Prompt:
     """The same, where the last message ends with ``document``: what comes before it is encoded by itself."""
     seam, mark = _unused(messages, 2)
     controls = [token for token in tokenizer.get_added_vocab() if len(token) > 1]

@@ -41,7 +41,7 @@ class Sampler:
         self._random = Random(sampling.seed)
 
     def choose(self, scores: torch.Tensor, best: float, token: int) -> int:
-        """A token by ``scores``, (n_vocab,) float32 with -inf where it may not be; ``best`` is the highest, ``token``'s.
+        """A token by ``scores``, (n_vocab,) float32, -inf where it may not be; ``best`` is the highest, ``token``'s.
 
         Raises:
             ModelError: the scores are not finite.

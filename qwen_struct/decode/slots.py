@@ -99,9 +99,7 @@ class Slots:
             logits = self.read([token_ids[start : start + CHUNK]], 1, first=row)
         return logits[0, -1]
 
-    def read(
-        self, inputs: Sequence[Sequence[int]], num_logits: int | Sequence[int], first: int = 0
-    ) -> torch.Tensor:
+    def read(self, inputs: Sequence[Sequence[int]], num_logits: int | Sequence[int], first: int = 0) -> torch.Tensor:
         """Reads ``inputs[i]`` in row ``first + i``, all in one forward pass; none of them is empty.
 
         Inputs of different lengths are aligned at their ends. The result has the logits after the last ``num_logits``
@@ -133,7 +131,9 @@ class Slots:
         reach = max(length + len(ids) for length, ids in zip(lengths, inputs, strict=True))
         padding = torch.tensor([width - len(ids) for ids in inputs], device=self._device)[:, None]  # (rows, 1)
         start = torch.tensor(lengths, device=self._device)[:, None]
-        positions = start + torch.arange(width, device=self._device) - padding  # (rows, width); padding lies before start
+        positions = (
+            start + torch.arange(width, device=self._device) - padding
+        )  # (rows, width); padding lies before start
         is_padding = positions < start
         causal = None
         if len(inputs) > 1 or (width > 1 and lengths[0] > 0) or self._is_eager:

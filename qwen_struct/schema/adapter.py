@@ -12,7 +12,7 @@ from typing import Any
 import pydantic
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUndefinedAnnotation, PydanticUserError
-from pydantic_core import PydanticSerializationError, SchemaError
+from pydantic_core import PydanticSerializationError, SchemaError, SchemaValidator
 
 from ..errors import Fault, InvalidSchemaError, UnsupportedSchemaError, ValidationError
 from .checking import parse
@@ -64,10 +64,11 @@ def from_type(annotation: Any) -> SchemaInput:
     return SchemaInput(
         json_schema=json_schema,
         constraint_schema=constraint_schema,
-        to_python=lambda text: _from_json(adapter, text, name, strict.holds_decimals),
+        to_python=lambda text: read_json(adapter, text, name, strict.holds_decimals),
         from_python=lambda value: _from_python(adapter, value, name, strict.holds_decimals),
         name=name,
         description=description if isinstance(description, str) else None,
+        core_schema=adapter.core_schema,
     )
 
 
@@ -113,7 +114,11 @@ def _name(annotation: Any) -> str:
     return re.sub(r"\b(?:\w+\.)+(?=\w)", "", repr(annotation))
 
 
-def _from_json(adapter: TypeAdapter[Any], text: str, name: str, holds_decimals: bool) -> Any:
+def read_json(adapter: TypeAdapter[Any] | SchemaValidator, text: str, name: str, holds_decimals: bool) -> Any:
+    """The value that a JSON text spells, with Decimals as they were written.
+
+    Raises: ValidationError, or what a validator of the type's own raises.
+    """
     if "NaN" in text or "Infinity" in text:
         parse(text)  # Pydantic would take them as numbers
     try:
@@ -135,7 +140,7 @@ def _from_python(adapter: TypeAdapter[Any], value: Any, name: str, holds_decimal
     """Check a Python value: a JSON-like one by the rules for JSON, an instance by what it holds, not by its class."""
     text = _json_text(value)
     if text is not None:
-        return _from_json(adapter, text, name, holds_decimals)
+        return read_json(adapter, text, name, holds_decimals)
     try:
         checked = adapter.validate_python(value)
     except pydantic.ValidationError as error:
@@ -144,7 +149,7 @@ def _from_python(adapter: TypeAdapter[Any], value: Any, name: str, holds_decimal
         dumped = adapter.dump_json(checked, by_alias=True, round_trip=True, warnings=False)
     except PydanticSerializationError:
         return checked
-    return _from_json(adapter, dumped.decode(), name, holds_decimals)
+    return read_json(adapter, dumped.decode(), name, holds_decimals)
 
 
 def _json_text(value: Any) -> str | None:

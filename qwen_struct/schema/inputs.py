@@ -30,6 +30,7 @@ class SchemaInput:
     from_python: Callable[[Any], Any] = field(repr=False)  # the same check for a Python value; see validate
     name: str
     description: str | None = None
+    core_schema: Any = field(default=None, repr=False)  # pydantic-core's, of a Python type
 
 
 def load_schema(schema: Any, *, retrieve: Retrieve | None = None) -> SchemaInput:
