@@ -20,7 +20,7 @@ import pydantic
 import pytest
 from conftest import SHARED
 
-from qwen_struct.language import dates, idn
+from qwen_struct.language import dates, punycode, u_labels
 from qwen_struct.language.decide import is_empty, sample
 from qwen_struct.language.formats import format_term, python_term
 from qwen_struct.language.terms import accepts, derivative
@@ -169,15 +169,46 @@ def test_idna_takes_the_labels_offered() -> None:
     idna = pytest.importorskip("idna")
     rng = Random(9)
     for _ in range(5):
-        word = sample(idn.a_label(), rng, 0.9)
+        word = sample(punycode.a_label(), rng, 0.9)
         assert idna.encode(idna.decode(word)).decode() == word
 
 
 def test_punycode_has_labels_of_every_length() -> None:
     """The attributes of the first state say so; they spare a search for each state of a host name."""
-    start = idn.a_label()
+    start = punycode.a_label()
     assert start.contiguous and (start.min_len, start.max_len) == (7, 63)
     labels = ["\xfc", "\xfc\xfc"] + [a for n in range(1, 60) for x in "\xfc\u4e2d" for a in (n * "a" + x, x + n * "a")]
     words = {len(word): word for label in labels if len(word := label.encode("punycode").decode()) < 60}
     assert sorted(words) == list(range(3, 60))
-    assert all(idn._is_punycode(word, None) for word in words.values())
+    assert all(punycode.is_punycode(word, None) for word in words.values())
+
+
+def test_any_letters_may_follow_a_start_of_punycode_while_there_is_room() -> None:
+    rng = Random(10)
+    for _ in range(300):
+        term: Any = punycode.Punycode("", rng.choice([None, False, True]))
+        while (run := term.free_run()) is not None:
+            text = "".join(rng.choices("abz019-", weights=[1, 1, 1, 1, 1, 1, 4], k=rng.randint(1, run.longest)))
+            for character in text:
+                term = derivative(term, ord(character))
+                assert term.inhabited, text
+        assert not is_empty(term)
+
+
+def test_labels_are_those_of_idna() -> None:
+    idna = pytest.importorskip("idna")
+    term, rng = format_term("idn-hostname"), Random(11)
+    assert term is not None
+    sets = [characters for _, characters in u_labels.kinds()]
+    special = "l\xb7\u0375\u03b1\u05d0\u05f3\u30fb\u30a2\u4e00\u0660\u06f0\u0628\u094d\u200d\u200c\u0301\u0327a0-"
+    for _ in range(20_000):
+        ranges = [rng.choice(rng.choice(sets).ranges) for _ in range(2)]
+        drawn = [chr(rng.randint(low, high)) for low, high in ranges]
+        label = "".join(rng.sample([*drawn, *rng.choices(special, k=3)], rng.randint(1, 5))).lower()
+        try:
+            idna.check_label(label)
+            valid = True
+        except UnicodeError:
+            valid = False
+        if not label.isascii():
+            assert accepts(term, label) is valid, ascii(label)

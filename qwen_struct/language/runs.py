@@ -62,7 +62,7 @@ def free_run(term: Term) -> FreeRun | None:
         return max(known, key=lambda run: run.longest).beside(*others, *([ALL_CHARS] if None in runs else []))
     if type(term) is And and len(term.items) == 2:
         for bound, other in (term.items, term.items[::-1]):
-            run = free_run(other) if is_length(bound) else None
-            if run is not None:
-                return run.within(bound.low, bound.high)
+            if is_length(bound):
+                run = free_run(other)
+                return None if run is None else run.within(bound.low, bound.high)
     return None

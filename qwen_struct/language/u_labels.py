@@ -86,7 +86,10 @@ def kinds() -> list[tuple[Kind, CharSet]]:
 
 
 def _composing() -> dict[int, frozenset[int]]:
-    """The valid characters that would merge with the one before them (Normalization Form C), by that one."""
+    """The valid characters that would merge with the one before them (Normalization Form C), by that one.
+
+    A letter with marks of its own may lose one to a mark that goes before it: U+1EB9 with U+0327 is U+0229 U+0323.
+    """
     valid = valid_characters()
     found: dict[int, set[int]] = defaultdict(set)
     decomposition = unicodedata.decomposition
@@ -100,7 +103,12 @@ def _composing() -> dict[int, frozenset[int]]:
                 and unicodedata.normalize("NFC", chr(first) + chr(second)) == composed
             ):
                 found[first].add(second)
-    return {first: frozenset(seconds) for first, seconds in found.items()}
+    seconds = set().union(*found.values())
+    for composed in map(chr, range(0xA0, _COMPOSED_BELOW)):
+        if " " in decomposition(composed) and ord(composed) in valid:
+            pairs = {second: composed + chr(second) for second in seconds}
+            found[ord(composed)] |= {s for s, pair in pairs.items() if unicodedata.normalize("NFC", pair) != pair}
+    return {first: frozenset(merging) for first, merging in found.items() if merging}
 
 
 def _joining() -> dict[int, str]:
@@ -207,7 +215,7 @@ class State(NamedTuple):
 
     def _awaited(self, kind: Kind) -> str | None:
         """What must come after a character of ``kind`` (RFC 5892, appendix A); None where it may not come."""
-        awaited = self.awaited
+        awaited: str | None = self.awaited
         if awaited == "joining":
             if kind.joining != "T":
                 awaited = "" if kind.joining in ("R", "D") else None
