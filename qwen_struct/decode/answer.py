@@ -189,7 +189,7 @@ class Answer:
     def result(self) -> Decoded:
         """What came of it, once it is finished."""
         assert self.finish_reason is not None
-        prefill, decode, first = self._times.finish()
+        prefill, decode, first = self._times.phases()
         return Decoded(
             token_ids=tuple(self.tokens),
             finish_reason=self.finish_reason,
@@ -379,6 +379,7 @@ class Answer:
     def _finish(self, reason: FinishReason) -> None:
         self.finish_reason = reason
         self.choices, self.guess = [], []
+        self._times.end()
 
 
 class _Times:
@@ -386,7 +387,7 @@ class _Times:
 
     def __init__(self) -> None:
         self.seconds = 0.0  # of the constraint
-        self.started = self._prefilled = time.perf_counter()
+        self.started = self._prefilled = self._ended = time.perf_counter()
         self._first_token: float | None = None
 
     def start(self) -> None:
@@ -402,9 +403,12 @@ class _Times:
     def end_prefill(self) -> None:
         self._prefilled = time.perf_counter()
 
-    def finish(self) -> tuple[float, float, float]:
+    def end(self) -> None:
+        self._ended = time.perf_counter()
+
+    def phases(self) -> tuple[float, float, float]:
         """The seconds of the prefill, of what came after it, and up to the first token."""
-        end = time.perf_counter()
+        end = max(self._ended, self._prefilled)
         first = max(self._first_token or end, self._prefilled)  # forced tokens come before, but nobody sees them yet
         return self._prefilled - self.started, end - self._prefilled, first - self.started
 

@@ -109,7 +109,7 @@ class SchemaLogitsProcessor(LogitsProcessor):
                 break
         else:
             generation = _Generation(input_ids)
-        self._generations = [*self._generations[1 - GENERATIONS_KEPT :], generation]
+        self._generations = [*self._generations, generation][-GENERATIONS_KEPT:]
         return generation
 
     def _allowed(self, answers: NDArray[np.int32], width: int) -> NDArray[np.bool_]:
