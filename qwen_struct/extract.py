@@ -268,9 +268,7 @@ class Extractor:
         self, text: str, schema: Any, *, deltas: bool, **options: Unpack[Options]
     ) -> Iterator[Partial | TextDelta]: ...
 
-    def stream(
-        self, text: str, schema: Any, *, deltas: bool = False, **options: Unpack[Options]
-    ) -> Iterator[Any]:
+    def stream(self, text: str, schema: Any, *, deltas: bool = False, **options: Unpack[Options]) -> Iterator[Any]:
         """Like :meth:`run`, but each value comes as it closes, a :class:`.Partial`; the whole comes last, validated.
 
         ``deltas`` puts the text between them, as it is written. Closing the iterator stops the work.

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from walks import random_walk
 
-from qwen_struct.constraint import Vocabulary, allocate_token_bitmask, allowed_tokens, compile_schema
+from qwen_struct.constraint import Grammar, Vocabulary, allocate_token_bitmask, allowed_tokens, compile_schema
 from qwen_struct.constraint.automaton import Automaton
 from qwen_struct.constraint.bitmask import row_of
 from qwen_struct.constraint.contents import Contents, num_characters
 from qwen_struct.language.charset import CharSet
 from qwen_struct.language.ecma import parse_pattern
-from qwen_struct.language.lexemes import text
+from qwen_struct.language.lexemes import Lexeme, text
 from qwen_struct.language.terms import chars, complement, intersect, length, literal, literals, repeat
 
 PIECES = [
@@ -225,6 +225,43 @@ def test_strings_get_by_without_a_walk_of_their_own(real_vocabulary: Vocabulary,
     closing = {t for e in walked.exits.tolist() for t in trie.token[e : trie.skip[e]].tolist() if t >= 0}
     assert content.closed is not None
     assert set(contents.free.endings.tokens[content.closed].tolist()) == closing
+
+
+@pytest.mark.parametrize("number", range(len(_LANGUAGES)))
+def test_several_characters_lead_where_one_after_the_other_does(number: int) -> None:
+    rng = Random(number)
+    for _ in range(60):
+        word = "".join(rng.choices("athesbx中\n", k=rng.randrange(7))).encode()
+        state: Lexeme | None = text(_LANGUAGES[number])
+        expected: Lexeme | None = state
+        for byte in word:
+            expected = expected and expected.move(byte)
+        assert state is not None
+        assert state.run(word, 0, len(word)) is expected, word
+
+
+def after_text(grammar: Grammar, document: bytes) -> Any:
+    """The mask after ``document``, read byte by byte."""
+    matcher = grammar.matcher()
+    for byte in document:
+        assert matcher.accept_token(grammar.vocabulary.tokens.index(bytes((byte,))))
+    matcher.fill_next_token_bitmask(allocate_token_bitmask(1, grammar.vocabulary.n_vocab))
+    return matcher._position.info
+
+
+def test_positions_that_allow_the_same_have_one_mask(real_vocabulary: Vocabulary) -> None:
+    properties = {"first": {"type": "string"}, "second": {"type": "string"}, "third": {"type": "integer"}}
+    grammar = compile_schema({"type": "object", "properties": properties}, real_vocabulary)
+    assert after_text(grammar, b'{"first": "a') is after_text(grammar, b'{"third": 1, "second": "')
+    assert after_text(grammar, b'{"first":') is after_text(grammar, b'{"second":')
+    assert after_text(grammar, b'{"first":') is not after_text(grammar, b'{"third":')
+
+
+def test_the_end_of_an_array_depends_on_no_item(real_vocabulary: Vocabulary) -> None:
+    inner = {"type": "array", "items": {"enum": ["a", "b"]}, "uniqueItems": True}
+    mask = after_text(compile_schema({"type": "array", "items": inner}, real_vocabulary), b'[["a')
+    token = real_vocabulary.tokens.index(b'"],')
+    assert token in allowed_tokens(mask.row) and token not in mask.unsettled
 
 
 def test_masks_at_the_real_vocabulary(qwen_tokenizer_path: Any) -> None:

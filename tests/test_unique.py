@@ -90,6 +90,6 @@ def test_a_million_items_are_a_count() -> None:
 def test_values_are_found_by_reading_back() -> None:
     text = b'{"a": [1, {"b]": "x\\\\\\"[", "c": -1.5e3}, true, "}"]}'
     for value in (text, b'"}"', b"-12.5", b"[]", b"null", b'{"a": "\\\\"}'):
-        for before in (b"", b"[", b'[1, ', b'{"k": '):
+        for before in (b"", b"[", b"[1, ", b'{"k": '):
             assert read(value_before(before + value)) == read(value)
     assert name_before(b'{"a\\\\\\"b"') == 'a\\"b'

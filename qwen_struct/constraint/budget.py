@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BudgetError
+from ..errors import BudgetError, SchemaBudgetError
 from ..language.documents import Continuation
 from ..language.positions import Position, Walker
 from ..language.shortest import Shortest, Way
@@ -28,6 +28,7 @@ _PLENTY = 1_024  # tokens that no single one adds to such a completion
 
 _END = Step(0, -1, None)
 _CUT = Step(UNKNOWN, -1, None, False)
+_MAX_NODES = 100_000  # of the graph, that one question settles
 _MARGIN = 2  # tokens that another choice of a name or item may cost where it meets what stands around it
 
 
@@ -35,7 +36,7 @@ class Budget:
     """Completions of one schema's documents. Called under the vocabulary's lock."""
 
     def __init__(self, walker: Walker, vocabulary: Vocabulary) -> None:
-        self._documents, self._vocabulary = walker.documents, vocabulary
+        self._vocabulary = vocabulary
         self._words: Words = vocabulary.words
         self._shortest = Shortest(walker.documents, self._words.count, self._words.ends, self._text)
         self._steps: dict[Node, Step] = {walker.documents.done: _END}
@@ -108,7 +109,10 @@ class Budget:
         if found is not None:
             return found
         stack, edges = [node], dict[Node, list[tuple[int, Node]]]()
+        num_searched = 0
         while stack:
+            if num_searched > _MAX_NODES:
+                raise SchemaBudgetError("the shortest document is too long to be found; simplify the schema")
             here = stack[-1]
             if here in steps:
                 stack.pop()
@@ -119,6 +123,7 @@ class Budget:
                     stack += known
                     continue
                 edges[here] = self._edges(here)
+                num_searched += 1
                 missing = [after for _, after in edges[here] if after not in steps]
                 if missing:
                     stack += missing
@@ -139,6 +144,9 @@ class Budget:
     def _simple(self, node: Node) -> list[Node] | None:
         """Settles nodes that need no search; gives those that must be settled before; None where one is needed."""
         if isinstance(node, Continuation):
+            if self._shortest.is_end(node):
+                self._steps[node] = _END
+                return []
             if node.captures is not None and not self._shortest.ways(node):
                 return self._open_end(node)
             far = self._shortest.far(node)
@@ -222,7 +230,7 @@ class Budget:
         for piece, after in self._shortest.ways_from(*node):
             if piece:
                 found.append((piece, 0, after))
-            elif after is self._documents.done:
+            elif self._shortest.is_end(after):
                 self._steps[node] = _END
             else:
                 found += self._starts(after)

@@ -120,7 +120,7 @@ class Cache:
         self._learnt += 1
         if self._learnt % _LOOK_EVERY:
             return
-        often = max(_CHECK_EVERY, len(self.alive))  # so that the look at each grammar stays a small part of the work
+        often = max(_CHECK_EVERY, 8 * len(self.alive))  # so that looking at each is a small part of the work
         if self._learnt >= often or self._shared_size() > self._size_then + self.limit // 16:
             self.trim()
 

@@ -93,8 +93,8 @@ class Suffixes:
 
 def _after_quotes(texts: Iterable[bytes | None]) -> dict[bytes, None]:
     found: dict[bytes, None] = {}
-    for text in texts:
-        parts = text.split(b'"') if text else ()
+    for whole in texts:
+        parts = whole.split(b'"') if whole else ()
         found.update(dict.fromkeys([b'"'.join(parts[i:]) for i in range(1, len(parts))]))
     return found
 
@@ -230,6 +230,11 @@ class Contents:
         self._free: _FreeText | None = None
         self._free_at: dict[TrieNode, _FreeText] = {}
         self.suffixes = Suffixes(vocabulary.tokens)
+
+    def prepare(self) -> None:
+        """Makes what all strings have in common, which takes a tenth of a second at 150,000 tokens."""
+        self.free  # noqa: B018
+        self.closing  # noqa: B018
 
     def forget(self, room: int) -> int:
         """Drops all that is remembered but the contents used last, up to ``room`` bytes of rows; returns how many."""

@@ -1,8 +1,8 @@
 """Which tokens may come at a position.
 
 A token either stays inside the lexeme being read, or closes it and goes on into what follows. The first part depends on
-the lexeme alone and is remembered for all schemas (:mod:`.contents`); the second is a short walk, since few tokens
-reach beyond a lexeme's end. The mask of a position is their union.
+the lexeme alone and is remembered for all schemas (:mod:`.contents`); the second is what a token can see of what
+follows (:mod:`.views`). Positions with the same view have one mask.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 
-_CONTENT = 800  # bytes that a content takes on average, without its row
+# Bytes that one takes on average: a content without its row, a view with what it is found by.
+_CONTENT, _VIEW = 800, 500
 
 
 class Mask:
@@ -47,6 +48,7 @@ class MaskBuilder:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._contents = Contents(vocabulary)
+        self._contents.prepare()
         self._start()
 
     def _start(self) -> None:
@@ -63,7 +65,7 @@ class MaskBuilder:
     def num_bytes(self) -> int:
         """The memory that contents and the table of lexemes take, by estimate for what is not an array."""
         rows = sum(_CONTENT if c.row is None else _CONTENT + c.row.nbytes for c in self.contents.values())
-        return rows + self._contents.table_bytes
+        return rows + self._contents.table_bytes + _VIEW * self._views.num_known
 
     def forget(self, room: int) -> int:
         """Drops all that is remembered but the contents used last, up to ``room`` bytes of rows; returns how many."""

@@ -227,10 +227,9 @@ class _Writer:
     def _steps(self, position: Position) -> Iterator[tuple[int, int, Position]]:
         for token, following in position.successors.items():
             yield token, -1, following
-        for (token, string), following in position.name_ends().items():
-            if following is None:
-                continue
-            yield token, self._strings.setdefault(string, len(self._strings)), following
+        for (token, string), after_name in position.name_ends().items():
+            if after_name is not None:
+                yield token, self._strings.setdefault(string, len(self._strings)), after_name
 
     def _add_position(self, mask: Any, number: int, accepting: bool) -> None:
         self._row_of.append(self._rows.setdefault(mask.number, len(self._rows)))

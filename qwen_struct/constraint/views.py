@@ -90,9 +90,17 @@ class Views:
         self._paths: dict[tuple[bytes, TrieNode, int], tuple[View, TrieNode | None]] = {}
         self._inside: dict[tuple[int, int], tuple[Content | None, View]] = {}
         self._strings: dict[tuple, View] = {}
-        self._names: dict[tuple, View] = {}
+        self._lists: dict[tuple[tuple[int, ...], int], View] = {}
+        self._names: dict[tuple, tuple[View, list[tuple[int, TrieNode]]]] = {}
         self._known: WeakKeyDictionary[Walker, dict[tuple[TrieNode, int], dict[Continuation, View]]]
         self._known = WeakKeyDictionary()
+
+    @property
+    def num_known(self) -> int:
+        """How many views are remembered, those that hang on one continuation apart."""
+        number = len(self._unions) + len(self._paths) + len(self._inside)
+        number += len(self._strings) + len(self._names) + len(self._lists)
+        return number + (0 if self._tails is None else self._tails.num_known)
 
     def after(self, continuation: Continuation, node: TrieNode, walker: Walker, flags: int = PLAIN) -> View:
         """The tokens below ``node`` that go on as ``continuation`` does, where a lexeme has just ended."""
@@ -110,19 +118,26 @@ class Views:
         return view
 
     def _after(self, continuation: Continuation, node: TrieNode, walker: Walker, flags: int) -> View:
-        threads = continuation.open()
+        of_items = continuation.captures is not None and continuation.plenty is not None
         if flags & (AFTER_ITEM | AMONG_ITEMS):
-            return self.of(threads, node, walker, flags | AMONG_ITEMS)
-        if continuation.captures is None:
-            return self.of(threads, node, walker, flags)
-        if continuation.plenty is None:
-            return self.of(threads, node, walker, flags | AFTER_NAME)
+            flags |= AMONG_ITEMS
+        elif continuation.captures is not None and not of_items:
+            flags |= AFTER_NAME
+        elif of_items:
+            return self._after_item(continuation, node, walker, flags)
+        if continuation.first is not None:
+            path, end = self._path(continuation.first, node, flags)
+            if end is None:
+                return path
+        return self.of(continuation.open(), node, walker, flags)
+
+    def _after_item(self, continuation: Continuation, node: TrieNode, walker: Walker, flags: int) -> View:
+        threads = continuation.open()
         closing = [thread for thread in threads if _closes_array(thread)]
         others = [thread for thread in threads if not _closes_array(thread)]
+        assert continuation.plenty is not None
         read = AFTER_ITEM if continuation.plenty() else AMONG_ITEMS
-        return self.union(
-            [self.of(closing, node, walker, flags), self.of(others, node, walker, flags | read)],
-        )
+        return self.union([self.of(closing, node, walker, flags), self.of(others, node, walker, flags | read)])
 
     def of(self, threads: Sequence[Thread], node: TrieNode, walker: Walker, flags: int = PLAIN) -> View:
         """The tokens below ``node`` that one of ``threads`` reads."""
@@ -174,15 +189,18 @@ class Views:
         key = (text, node, flags)
         found = self._paths.get(key)
         if found is None:
-            tokens: list[int] = []
-            end: TrieNode | None = node
-            for byte in text:
-                end = end.children.get(byte)
-                if end is None:
-                    break
-                tokens += end.tokens
-            found = self._paths[key] = self._leaf(tokens, flags), end if end is not None and end.children else None
+            found = self._paths[key] = self._read_path(text, node, flags)
         return found
+
+    def _read_path(self, text: bytes, node: TrieNode, flags: int) -> tuple[View, TrieNode | None]:
+        tokens: list[int] = []
+        for byte in text:
+            child = node.children.get(byte)
+            if child is None:
+                return self._leaf(tokens, flags), None
+            node = child
+            tokens += node.tokens
+        return self._leaf(tokens, flags), node if node.children else None
 
     def _leaf(self, tokens: Tokens, flags: int) -> View:
         return View(tokens, self._unsettled(tokens, flags)) if len(tokens) else NOTHING
@@ -231,37 +249,50 @@ class Views:
     # Names. -----------------------------------------------------------------------------------------------------
 
     def _name(self, lexeme: Name, node: TrieNode, walker: Walker, flags: int) -> View:
-        """Reads names off their trie, so that no state comes into being for each of their characters."""
+        state = lexeme.state
+        surely = state.surely_possible
+        if surely:  # no other name is possible
+            key = (lexeme.node, surely & lexeme.node.bits, node, flags)
+            found = self._names.get(key)
+            if found is None:
+                found = self._names[key] = self._read_names(lexeme, node, flags)
+        else:
+            found = self._read_names(lexeme, node, flags)
+        view, ends = found
+        if not ends:
+            return view
+        views = [view]
+        for index, child in ends:
+            member = lexeme.documents.declared_member(state, index, lexeme.after, lexeme.depth)
+            views.append(self._after(member, child, walker, flags))
+        return self.union(views)
+
+    def _read_names(self, lexeme: Name, node: TrieNode, flags: int) -> tuple[View, list[tuple[int, TrieNode]]]:
+        """The tokens that stay inside names or close them, and which names end at which nodes with tokens below.
+
+        They are read off the trie of names, so that no state comes into being for each of their characters.
+        """
         state = lexeme.state
         tokens: list[int] = []
-        views: list[View] = []
-        closing: list[int] = []
+        ends: list[tuple[int, TrieNode]] = []
         stack = [(lexeme.node, node)]
         while stack:
             names, here = stack.pop()
             children = here.children
             if names.index is not None and QUOTE in children and state.possible(names.index):
                 child = children[QUOTE]
-                closing += child.tokens
+                tokens += child.tokens
                 if child.children:
-                    member = lexeme.documents.declared_member(state, names.index, lexeme.after, lexeme.depth)
-                    views.append(self.of(member.open(), child, walker, flags))
-            if len(names.children) > len(children):
-                pairs = [(longer, children[b]) for b in children if (longer := names.children.get(b)) is not None]
-            else:
-                pairs = [(longer, child) for b, longer in names.children.items() if (child := children.get(b)) is not None]
-            for longer, following in pairs:
-                if longer.reachable(state):
-                    tokens += following.tokens
-                    stack.append((longer, following))
-        return self.union([*views, self._tokens_of_names((*tokens, *closing), flags)])
-
-    def _tokens_of_names(self, tokens: tuple[int, ...], flags: int) -> View:
-        key = (tokens, flags)
-        found = self._names.get(key)
-        if found is None:
-            found = self._names[key] = self._leaf(tokens, flags)
-        return found
+                    ends.append((names.index, child))
+            for byte in names.children.keys() & children.keys():
+                if names.children[byte].reachable(state):
+                    tokens += children[byte].tokens
+                    stack.append((names.children[byte], children[byte]))
+        key = tuple(sorted(tokens)), flags
+        view = self._lists.get(key)
+        if view is None:
+            view = self._lists[key] = self._leaf(tokens, flags)
+        return view, ends
 
 
 class Tails:
@@ -273,6 +304,10 @@ class Tails:
         last = level + 1 == len(self._suffixes.roots)
         self._views = Views(contents, self._suffixes.texts, None if last else Tails(contents, level + 1))
         self._known: dict[int, Tail] = {}
+
+    @property
+    def num_known(self) -> int:
+        return self._views.num_known
 
     def tail(self, after: Continuation, walker: Walker, flags: int) -> Tail:
         """The texts that may come where a string has ended that ``after`` follows."""

@@ -54,7 +54,7 @@ class Vocabulary:
         self.num_words = -(-self.n_vocab // 32)  # int32 words in a mask row
         self.trie = TokenTrie(self.tokens)
         self.lock = RLock()  # held while something new is learnt
-        self.masks = MaskBuilder(self)
+        self.masks = MaskBuilder(self)  # reads off here what strings have in common, rather than at the first mask
         self.words = Words(self.tokens, self.trie, self.n_vocab)
         self.mask_pool = MaskPool(self.num_words)  # another one when the cache has dropped what was not used for long
         self.finished = Position(None, ((END, None),))  # type: ignore[arg-type]  # after an end-of-sequence token

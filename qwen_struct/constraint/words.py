@@ -231,11 +231,12 @@ class Words:
     def walk(self, lexeme: Lexeme) -> tuple[np.ndarray, np.ndarray]:
         """The tokens that stay inside the string ``lexeme``, and how many more they need."""
         reached = self._automaton.walk(lexeme, self._trie)
-        tokens, states = self._trie.with_twins(reached.tokens, reached.states)
+        tokens, states = self._trie.with_twins(reached.tokens.copy(), reached.states.copy())
+        numbers = np.flatnonzero(np.bincount(states))
+        lexemes = [self._automaton.states[number] for number in numbers.tolist()]  # before another walk is made
         needs = np.zeros(len(self._automaton.states), np.int32)
-        for number in np.flatnonzero(np.bincount(states)).tolist():
-            needs[number] = self.needs(self._automaton.states[number])
-        return tokens.copy(), needs[states]
+        needs[numbers] = [self.needs(state) for state in lexemes]
+        return tokens, needs[states]
 
     def ends(self, lexeme: Lexeme) -> tuple[bytes, ...]:
         """Short texts after which the string or number ``lexeme`` may end; a string's closing quote comes after them.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,11 +75,8 @@ class Batch:
                 self._slots.read_prompt(row, answer.unread[:at])
                 del answer.unread[:at]
         inputs = [answer.unread + answer.guess for answer in answers]
-        width = max(map(len, inputs))
-        wanted = [[width - 1 - len(a.guess) + choice.offset for choice in a.choices] for a in answers]
-        columns = sorted(set(chain.from_iterable(wanted)))
-        logits = self._slots.read(inputs, columns, first)
-        picks = _Picks(logits, columns, wanted, answers)
+        wanted = [[len(a.unread) - 1 + choice.offset for choice in a.choices] for a in answers]
+        picks = _Picks(self._slots.read(inputs, wanted, first), answers)
         for row, (answer, number) in enumerate(zip(answers, picks.starts, strict=True), first):
             self._slots.forget(row, answer.take(partial(picks.pick, answer, number)))
         return [answer for answer in answers if answer.is_finished]
@@ -96,24 +92,13 @@ class Batch:
 class _Picks:
     """What the model chooses at each of the answers' places, once their masks are applied; in one go for all.
 
-    ``logits`` (num_rows, num_columns, n_vocab); ``wanted[i]`` are the columns of answer i, of those in ``columns``.
-    ``starts[i]`` is the number of its first choice.
+    ``logits`` (num_choices, n_vocab), one answer's choices after the other's. ``starts[i]`` is the number of answer i's
+    first.
     """
 
-    def __init__(
-        self,
-        logits: torch.Tensor,
-        columns: Sequence[int],
-        wanted: Sequence[Sequence[int]],
-        answers: Sequence[Answer],
-    ) -> None:
+    def __init__(self, logits: torch.Tensor, answers: Sequence[Answer]) -> None:
         begin = time.perf_counter()
-        places = {column: place for place, column in enumerate(columns)}
-        rows = [row for row, of_row in enumerate(wanted) for _ in of_row]
-        if len(answers) == 1:
-            self._logits = logits[0]
-        else:
-            self._logits = logits[rows, [places[column] for of_row in wanted for column in of_row]]
+        self._logits = logits
         self.starts = [0]
         for answer in answers[:-1]:
             self.starts.append(self.starts[-1] + len(answer.choices))

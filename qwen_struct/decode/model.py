@@ -21,6 +21,7 @@ from .locate import locate
 from .memory import check_fits, plan_memory
 from .positions import context_length, extend_context
 from .quantisation import check_packages, quantisation_of, quantise_while_loading
+from .rows import use_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -88,7 +89,9 @@ def load_model(
 
 
 def wrap_model(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str | None = None) -> Model:
-    """A :class:`Model` from parts that are loaded already; puts the network into evaluation mode.
+    """A :class:`Model` from parts that are loaded already.
+
+    The network is put into evaluation mode, and its scaled dot-product attention learns to read the rows of a batch.
 
     Raises:
         ModelError: network and tokenizer do not belong together, or nothing ends an answer.
@@ -100,6 +103,7 @@ def wrap_model(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, nam
             "belong together; take both from one checkpoint"
         )
     network.eval()
+    use_rows(network)
     return Model(
         name=name or getattr(network, "name_or_path", "") or type(network).__name__,
         network=network,

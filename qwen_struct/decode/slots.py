@@ -7,9 +7,12 @@ down, nothing is copied. A row that ends makes room at once: the last row moves 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+
+from .rows import ROWS, RowsPass
 
 if TYPE_CHECKING:
     from .model import Model
@@ -44,12 +47,14 @@ class Slots:
 
     def __init__(self, model: Model) -> None:
         self._network, self._device = model.network, model.device
-        self._is_eager = model.network.config._attn_implementation == "eager"  # which takes no mask for no limit
+        attention = model.network.config._attn_implementation
+        self._is_eager = attention == "eager"  # which takes no mask for no limit
+        self._takes_kinds = hasattr(model.network.config.get_text_config(), "layer_types")  # a mask for each kind
+        self._packs = attention == ROWS and self._takes_kinds
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
         self._capacity = 0
         self._num_rows = 0  # for which there is memory
-        self._pass = _Pass(0, 0, 0, None, None)
         self.lengths: list[int] = []
         self.num_passes = 0
 
@@ -94,68 +99,88 @@ class Slots:
         return Prefix(keys, values)
 
     def read_prompt(self, row: int, token_ids: Sequence[int]) -> torch.Tensor:
-        """Reads ``token_ids`` in the last row, chunk by chunk; the logits that follow them, (n_vocab,)."""
+        """Reads ``token_ids`` in a row, chunk by chunk; the logits that follow them, (n_vocab,)."""
         for start in range(0, len(token_ids), CHUNK):
-            logits = self.read([token_ids[start : start + CHUNK]], 1, first=row)
-        return logits[0, -1]
+            chunk = token_ids[start : start + CHUNK]
+            logits = self.read([chunk], [[len(chunk) - 1]], first=row)
+        return logits[0]
 
-    def read(self, inputs: Sequence[Sequence[int]], num_logits: int | Sequence[int], first: int = 0) -> torch.Tensor:
+    def read(self, inputs: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]], first: int = 0) -> torch.Tensor:
         """Reads ``inputs[i]`` in row ``first + i``, all in one forward pass; none of them is empty.
 
-        Inputs of different lengths are aligned at their ends. The result has the logits after the last ``num_logits``
-        of these columns, or after the columns listed, (len(inputs), num_logits, n_vocab), in the network's own dtype
-        and on its device.
+        The result has the logits after the tokens ``wanted[i]`` of each input, given by their places in it, one row's
+        after the other's: (num_wanted, n_vocab), in the network's own dtype and on its device.
         """
-        width = max(map(len, inputs))
-        rows = range(first, first + len(inputs))
-        lengths = [self.lengths[row] for row in rows]
-        self._pass = self._laid_out(inputs, lengths, width, first)
-        padded = [[0] * (width - len(ids)) + list(ids) for ids in inputs]
-        kept = num_logits if isinstance(num_logits, int) else torch.tensor(num_logits, device=self._device)
+        lengths = [self.lengths[row] for row in range(first, first + len(inputs))]
+        is_packed = len(inputs) > 1 and self._packs
+        layout = self._pass = self._laid_out(inputs, lengths, first, is_packed)
+        if is_packed:
+            starts = [0, *accumulate(map(len, inputs))]
+            kept = [start + place for start, places in zip(starts, wanted, strict=False) for place in places]
+            logits = self._forward([list(chain.from_iterable(inputs))], layout.positions[layout.is_token][None], kept)[
+                0
+            ]
+        else:
+            width = layout.positions.shape[1]
+            columns = [[width - len(ids) + place for place in w] for ids, w in zip(inputs, wanted, strict=True)]
+            kept = sorted(set(chain.from_iterable(columns)))
+            padded = [[0] * (width - len(ids)) + list(ids) for ids in inputs]
+            logits = self._forward(padded, layout.positions, kept)
+            number = {column: place for place, column in enumerate(kept)}
+            rows = [row for row, of_row in enumerate(columns) for _ in of_row]
+            logits = logits[rows, [number[column] for of_row in columns for column in of_row]]
+        for row, ids in enumerate(inputs, first):
+            self.lengths[row] += len(ids)
+        self.num_passes += 1
+        return logits
+
+    def _forward(self, token_ids: list[list[int]], positions: torch.Tensor, kept: list[int]) -> torch.Tensor:
+        """The logits after the columns ``kept``, (rows, len(kept), n_vocab)."""
         with torch.inference_mode():
             output: Any = self._network(
-                input_ids=torch.tensor(padded, dtype=torch.long, device=self._device),
-                position_ids=self._pass.positions,
+                input_ids=torch.tensor(token_ids, dtype=torch.long, device=self._device),
+                position_ids=positions,
                 attention_mask=self._masks(self._pass),
                 past_key_values=self,
                 use_cache=True,
-                logits_to_keep=kept,
+                logits_to_keep=torch.tensor(kept, device=self._device),
             )
-        for row, ids in zip(rows, inputs, strict=True):
-            self.lengths[row] += len(ids)
-        self.num_passes += 1
         logits: torch.Tensor = output.logits
         return logits
 
-    def _laid_out(self, inputs: Sequence[Sequence[int]], lengths: list[int], width: int, first: int) -> _Pass:
-        reach = max(length + len(ids) for length, ids in zip(lengths, inputs, strict=True))
+    def _laid_out(self, inputs: Sequence[Sequence[int]], lengths: list[int], first: int, is_packed: bool) -> RowsPass:
+        """Inputs of different lengths are aligned at their ends; what pads them stands at position 0."""
+        width = max(map(len, inputs))
+        spans = tuple((len(ids), length + len(ids)) for length, ids in zip(lengths, inputs, strict=True))
+        reach = max(end for _, end in spans)
         padding = torch.tensor([width - len(ids) for ids in inputs], device=self._device)[:, None]  # (rows, 1)
+        columns = torch.arange(width, device=self._device)
+        is_token = columns >= padding  # (rows, width)
         start = torch.tensor(lengths, device=self._device)[:, None]
-        positions = (
-            start + torch.arange(width, device=self._device) - padding
-        )  # (rows, width); padding lies before start
-        is_padding = positions < start
+        positions = (start + columns - padding).masked_fill(~is_token, 0)
         causal = None
         if len(inputs) > 1 or (width > 1 and lengths[0] > 0) or self._is_eager:
-            positions = positions.masked_fill(is_padding, 0)
             causal = torch.arange(reach, device=self._device) <= positions[:, :, None]  # (rows, width, reach)
-        return _Pass(first, len(inputs), reach, positions, causal, is_padding if len(inputs) > 1 else None)
+        return RowsPass(first, len(inputs), reach, positions, causal, is_token, spans, is_packed)
 
-    def _masks(self, layout: _Pass) -> Any:
+    def _masks(self, layout: RowsPass) -> Any:
         """Which positions each token sees, in the form that the network takes; None where that is all before it."""
         config = self._network.config.get_text_config()
-        kinds = getattr(config, "layer_types", None) or ["full_attention"]
-        full = self._attended(layout.causal)
-        if set(kinds) == {"full_attention"}:
-            return {"full_attention": full} if full is None and hasattr(config, "layer_types") else full
-        return {kind: full if kind == "full_attention" else self._windowed(layout, config) for kind in set(kinds)}
+        kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+        masks = {
+            kind: self._attended(layout.causal if kind == "full_attention" else self._windowed(layout, config))
+            for kind in kinds
+        }
+        if layout.is_packed:
+            return {kind: layout._replace(mask=mask) for kind, mask in masks.items()}
+        full = masks.get("full_attention")
+        return full if kinds == {"full_attention"} and (full is not None or not self._takes_kinds) else masks
 
-    def _windowed(self, layout: _Pass, config: Any) -> torch.Tensor | None:
+    def _windowed(self, layout: RowsPass, config: Any) -> torch.Tensor:
         """The same for layers that see the last ``sliding_window`` tokens only."""
-        assert layout.positions is not None
         seen = torch.arange(layout.reach, device=self._device)
         positions = layout.positions[:, :, None]
-        return self._attended((seen <= positions) & (seen > positions - config.sliding_window))
+        return (seen <= positions) & (seen > positions - config.sliding_window)
 
     def _attended(self, visible: torch.Tensor | None) -> torch.Tensor | None:
         if visible is None:
@@ -185,15 +210,16 @@ class Slots:
     def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
         return self._pass.reach, 0
 
-    def _put(self, kept: list[torch.Tensor], states: torch.Tensor, layer: int, layout: _Pass) -> torch.Tensor:
+    def _put(self, kept: list[torch.Tensor], states: torch.Tensor, layer: int, layout: RowsPass) -> torch.Tensor:
         if layer == len(kept):
             kept.append(states.new_zeros((self._num_rows, states.shape[1], self._capacity + 1, states.shape[3])))
         rows = kept[layer][layout.first : layout.first + layout.num_rows]
-        if layout.is_padding is None:
+        if layout.is_packed:
+            rows.transpose(1, 2)[layout.rows, layout.positions[layout.is_token]] = states[0].transpose(0, 1)
+        elif layout.num_rows == 1:
             rows[:, :, layout.reach - states.shape[2] : layout.reach] = states
         else:
-            assert layout.positions is not None
-            places = layout.positions.masked_fill(layout.is_padding, self._capacity)
+            places = layout.positions.masked_fill(~layout.is_token, self._capacity)
             numbers = torch.arange(layout.num_rows, device=states.device)[:, None]
             rows.transpose(1, 2)[numbers, places] = states.transpose(1, 2)
         return rows[:, :, : layout.reach]
@@ -208,7 +234,7 @@ class Slots:
                 shape = (self._num_rows, layer.shape[0], self._capacity + 1, layer.shape[2])
                 kept.append(layer.new_zeros(shape))
 
-    def _prepare_for(self, states: torch.Tensor, layout: _Pass) -> None:
+    def _prepare_for(self, states: torch.Tensor, layout: RowsPass) -> None:
         self._grow(max(len(self.lengths), layout.first + layout.num_rows), layout.reach)
 
     def _grow(self, num_rows: int, num_tokens: int) -> None:
@@ -223,18 +249,3 @@ class Slots:
                 shape = (self._num_rows, old.shape[1], self._capacity + 1, old.shape[3])
                 kept[layer] = old.new_zeros(shape)
                 kept[layer][:before, :, :capacity] = old[:, :, :capacity]
-
-
-class _Pass(NamedTuple):
-    """How one forward pass lies in the rows: which rows, how far they reach, and where each token stands.
-
-    ``positions`` (rows, width) int64; ``causal`` (rows, width, reach) bool, None where every token sees all before it;
-    ``is_padding`` (rows, width) bool, None for a single row.
-    """
-
-    first: int
-    num_rows: int
-    reach: int
-    positions: torch.Tensor | None
-    causal: torch.Tensor | None
-    is_padding: torch.Tensor | None = None

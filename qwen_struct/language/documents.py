@@ -47,9 +47,10 @@ class Continuation:
 
     ``captures`` is set where what comes depends on the name or item just read; ``open`` then gives what may come after
     one of them at least. ``plenty`` tells names (None) from items: whether a next item is left whatever was read.
+    ``first`` is set where all threads begin with that text, so that whoever looks no further need not open it.
     """
 
-    __slots__ = ("_arguments", "_open", "_threads", "captures", "plenty")
+    __slots__ = ("_arguments", "_open", "_threads", "captures", "first", "plenty")
 
     def __init__(
         self,
@@ -57,10 +58,11 @@ class Continuation:
         arguments: tuple,
         captures: Capture | None = None,
         plenty: Callable[[], bool] | None = None,
+        first: bytes | None = None,
     ) -> None:
         self._open, self._arguments = open_, arguments  # rather than a closure, which takes twice the memory
         self._threads: tuple[Thread, ...] | None = None
-        self.captures, self.plenty = captures, plenty
+        self.captures, self.plenty, self.first = captures, plenty, first
 
     def open(self) -> tuple[Thread, ...]:
         """The threads at this point."""
@@ -149,6 +151,7 @@ class Documents:
         self._beginnings: dict[Expr, list[Beginning]] = {}
         spaced = whitespace in (Whitespace.SPACED, Whitespace.INDENTED)
         self._colon = b": " if spaced else b":"
+        self._after_name = None if whitespace is Whitespace.FLEXIBLE else self._colon
         self._comma = b"," if whitespace is not Whitespace.SPACED else b", "
         self.done = Continuation(lambda: [(END, self.done)], ())
         values.strict = False  # the root has a value, so that from here on what takes too long can be left out
@@ -163,11 +166,12 @@ class Documents:
         *arguments: object,
         captures: Capture | None = None,
         plenty: Callable[[], bool] | None = None,
+        first: bytes | None = None,
     ) -> Continuation:
         """The continuation for ``key``, whose threads are ``open_(self, *arguments)``."""
         found = self._interned.get(key)
         if found is None:
-            found = self._interned.setdefault(key, Continuation(open_, (self, *arguments), captures, plenty))
+            found = self._interned.setdefault(key, Continuation(open_, (self, *arguments), captures, plenty, first))
         return found
 
     def merge(self, continuations: Iterable[Continuation]) -> Continuation:
@@ -206,12 +210,16 @@ class Documents:
         return self._cont(("value", formula, after), Documents._open_value, formula, after, depth)
 
     def _open_value(self, formula: Expr, after: Continuation, depth: int) -> Iterable[Thread]:
-        found = self._beginnings.get(formula)
-        if found is None:
-            found, firm = self.values.firmly(lambda: self.values.gather(lambda: self._begin(formula)))
-            if firm:
-                self._beginnings[formula] = found
-        return self.joined([(lexeme, self._inside(what, after, depth)) for lexeme, what in found])
+        known = self._beginnings.get(formula)
+        if known is None:
+            known = self._find_beginnings(formula)
+        return self.joined([(lexeme, self._inside(what, after, depth)) for lexeme, what in known])
+
+    def _find_beginnings(self, formula: Expr) -> list[Beginning]:
+        found, firm = self.values.firmly(lambda: self.values.gather(lambda: self._begin(formula)))
+        if firm:
+            self._beginnings[formula] = found
+        return found
 
     def _begin(self, formula: Expr) -> Iterable[Beginning]:
         """How values of ``formula`` can begin, and what is then read."""
@@ -339,7 +347,7 @@ class Documents:
     def declared_member(self, state: ObjectState, index: int, after: Continuation, depth: int) -> Continuation:
         """After the quote that closes the name of declared member ``index``."""
         key = ("declared", state, index, after)
-        return self._cont(key, Documents._open_declared, state, index, after, depth)
+        return self._cont(key, Documents._open_declared, state, index, after, depth, first=self._after_name)
 
     def _open_declared(self, state: ObjectState, index: int, after: Continuation, depth: int) -> Iterable[Thread]:
         return self._open_member(state.declared(index), after, depth)
@@ -351,7 +359,8 @@ class Documents:
         captures = None
         if name is None:
             captures = lambda text: self._undeclared_member(state, c, name_before(text), after, depth)  # noqa: E731
-        return self._cont(key, Documents._open_undeclared, state, c, name, after, depth, captures=captures)
+        arguments = state, c, name, after, depth
+        return self._cont(key, Documents._open_undeclared, *arguments, captures=captures, first=self._after_name)
 
     def _open_undeclared(
         self, state: ObjectState, c: int, name: str | None, after: Continuation, depth: int

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from .charset import CharSet
 from .decide import FuelExhausted, is_empty, open_transitions
-from .terms import ANY, EPSILON, Term, derivative
+from .terms import ANY, EPSILON, Not, Term, Words, complement, derivative, is_length, length
 
 if TYPE_CHECKING:
     from .documents import Continuation
@@ -116,16 +116,37 @@ class Text(Lexeme):
     def run(self, text: bytes, at: int, end: int) -> Lexeme | None:
         state: Lexeme = self
         while at < end:
-            if type(state) is Text and state.term is ANY:
+            if type(state) is Text and state.skips:
                 plain = _PLAIN.match(text, at, end)
                 if plain is not None:
-                    at = plain.end()
+                    skipped = state._skipped(plain.group())
+                    if skipped is None:
+                        return None
+                    state, at = skipped, plain.end()
                     continue
             moved = state.move(text[at])
             if moved is None:
                 return None
             state, at = moved, at + 1
         return state
+
+    @property
+    def skips(self) -> bool:
+        """Whether several characters are read at once: only their number counts, or some words may not come."""
+        term = self.term
+        return is_length(term) or (type(term) is Not and type(term.inner) is Words)
+
+    def _skipped(self, characters: bytes) -> Lexeme | None:
+        """The state after ``characters``, which are ASCII; None where they cannot come."""
+        term, number = self.term, len(characters)
+        if term is ANY:
+            return self
+        if type(term) is Not and type(term.inner) is Words:
+            return text(complement(term.inner.after(characters.decode())))
+        assert is_length(term)
+        if term.high is not None and term.high < number:
+            return None
+        return text(length(max(term.low - number, 0), None if term.high is None else term.high - number))
 
     def groups(self) -> list[tuple[bytes, Lexeme]]:
         found: list[tuple[bytes, Lexeme]] = []
@@ -319,6 +340,7 @@ def _intern(key: tuple, make) -> Lexeme:  # type: ignore[no-untyped-def]
     return found
 
 
+@lru_cache(4_096)
 def literal(text: bytes) -> Literal:
     """The state before the fixed ``text``."""
     return _intern((Literal, text), lambda: Literal(text))  # type: ignore[return-value]
@@ -337,3 +359,11 @@ def number(term: Term) -> Lexeme:
 #: Nothing more may come: the state after a document.
 END: Final = Number(EPSILON)
 END._moves = {}
+
+#: Inside a string of which nothing is asked.
+FREE: Final = text(ANY)
+
+
+def plain_text(characters: bytes) -> bool:
+    """Whether a string has each of ``characters`` as it is, and all of them are ASCII."""
+    return _PLAIN.fullmatch(characters) is not None

@@ -57,7 +57,9 @@ class ObjectState:
 
     def closable(self) -> bool:
         """Whether the object may end here."""
-        return not self.need and not self._required_left() and self.spec.holds_at_end(self.rest)
+        if self.need or self._required_left():
+            return False
+        return self.rest is TRUE or self.spec.holds_at_end(self.rest)
 
     def candidates(self) -> Iterator[int]:
         """The declared members that can come next."""
@@ -95,6 +97,8 @@ class ObjectState:
         """The classes of undeclared names that can come next, as (class, its names without those seen)."""
         if self.room == 0 or (not self.values.any_order and self._required_left()):
             return []
+        if self._surely_undeclared():
+            return [(c, unseen(names, self.seen)) for c, names in enumerate(self.spec.undeclared)]
         return self.values.gather(self._undeclared, needed=False)
 
     def _undeclared(self) -> list[tuple[int, Term]]:
@@ -110,19 +114,19 @@ class ObjectState:
 
     def goes_on(self) -> bool:
         """Whether a member can come next. One can, if the object may not end here."""
-        if self.surely_possible or self._surely_undeclared():
+        if self.surely_possible or (self._surely_undeclared() and self.spec.undeclared):
             return True
         ways = self.values.gather(lambda: islice(chain(self.candidates(), self.undeclared()), 1), not self.closable())
         return bool(ways)
 
     def _surely_undeclared(self) -> bool:
-        """Whether it is plain to see that an undeclared name can come next."""
+        """Whether it is plain to see that an undeclared name of each class can come next."""
         spec = self.spec
         if self.need or self.room is not None or (not self.values.any_order and self._required_left()):
             return False
         if spec.depends_on(self.rest):
             return False
-        return any(names.value is TRUE and names.names.cofinite for names in spec.undeclared)
+        return all(names.value is TRUE and names.names.cofinite for names in spec.undeclared)
 
     def undeclared_next(self, c: int, name: str | None) -> list[Successor]:
         """The alternatives after an undeclared name of class ``c``; it is remembered as seen unless None."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .documents import Continuation, Documents, Thread
-from .lexemes import END, QUOTE, Literal, literal
+from .lexemes import END, FREE, QUOTE, Literal, literal, plain_text
 
 
 class Position:
@@ -60,6 +60,8 @@ class Position:
 
         Inside a lexeme, no positions are made on the way.
         """
+        if len(self.threads) == 1 and self.threads[0][0] is FREE and plain_text(text):
+            return self, False
         position, asked, at = self, False, 0
         while at < len(text):
             threads: Sequence[Thread] = position.threads

@@ -16,7 +16,7 @@ from .arrays import ArrayState
 from .completions import unseen
 from .documents import Continuation, Documents, Name, NameNode
 from .lexemes import Lexeme, Literal, Number
-from .members import indices_of
+from .members import ObjectSpec, indices_of
 from .objects import ObjectState, object_state
 from .sizes import FAR, Sizes, Step, all_alike, is_plain, long_run, parts, required_left, state_of
 from .unique import find_unique, seen_before
@@ -64,6 +64,8 @@ class Shortest:
         self._documents, self._words, self._complete = documents, words, complete
         self._sizes = Sizes(documents, measure, words, lambda formula: self._value_text(formula, 0))
         self._ways: dict[Continuation, tuple[Way, ...]] = {}
+        self._ends = {0: documents.done}  # by depth
+        self._texts: dict[tuple[int, int, int], bytes] = {}  # of members, by their objects, numbers and depths
         self._build: dict[object, Callable[..., Iterable[Way]]] = {
             Documents._open_value: self._value,
             Documents._open_items: self._items,
@@ -106,7 +108,17 @@ class Shortest:
     # Values. ----------------------------------------------------------------------------------------------------
 
     def _value_text(self, formula: object, depth: int) -> bytes:
-        return self._complete(self._documents._value(formula, self._documents.done, depth))  # type: ignore[arg-type]
+        return self._complete(self._documents._value(formula, self._end(depth), depth))  # type: ignore[arg-type]
+
+    def _end(self, depth: int) -> Continuation:
+        """The end of a text that is a value ``depth`` levels down: continuations are interned without their depths."""
+        if depth not in self._ends:
+            self._ends[depth] = Continuation(lambda: (), ())
+        return self._ends[depth]
+
+    def is_end(self, continuation: Continuation) -> bool:
+        """Whether nothing comes any more."""
+        return continuation in self._ends.values()
 
     def _value(self, here: Continuation, formula: object, after: Continuation, depth: int) -> Iterator[Way]:
         if after.captures is not None:
@@ -345,7 +357,15 @@ class Shortest:
         return object_state(state.spec, (closed, max(state.need - number, 0), room, state.rest, state.seen))
 
     def _member_text(self, state: ObjectState, index: int, depth: int) -> bytes:
-        documents, spec = self._documents, state.spec
+        spec = state.spec
+        key = (id(spec), index, depth)
+        found = self._texts.get(key)
+        if found is None:
+            found = self._texts[key] = self._new_member_text(spec, index, depth)
+        return found
+
+    def _new_member_text(self, spec: ObjectSpec, index: int, depth: int) -> bytes:
+        documents = self._documents
         name = b'"%b"' % spelled(spec.names[index])
         value = self._value_text(spec.value(index), depth)
         return documents._separator(depth, False) + name + documents._colon + value

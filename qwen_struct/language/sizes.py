@@ -21,6 +21,7 @@ from .lexemes import Lexeme, Literal, Number, literal, text
 from .members import indices_of
 from .objects import ObjectState
 from .terms import Term
+from .unique import find_unique
 from .witnesses import canonical, read
 
 NEVER = 1 << 40  # the size of what has no end within the depth that was tried
@@ -29,6 +30,7 @@ FAR = 64  # more items or required members to come than that are counted togethe
 _DEPTHS = (8, 64, 512, 4_096)
 _MAX_STATES = 4_000  # states of one array or object that a search expands
 _PATIENCE = 1_000  # after so many, it hurries to an end
+_MAX_DIFFERENT = 256  # items that must differ from each other
 _MAX_OPTIONAL = 64  # optional members that are compared to reach a number of members
 
 _OPENING = (literal(b"["), literal(b"{"))
@@ -172,6 +174,8 @@ class Sizes:
         if isinstance(state, ObjectState) and is_plain(state):
             sizes = [self.member_size(state, i, depth) for i in indices_of(required_left(state))]
             return self._note(state, min(1 + sum(sizes), NEVER), depth)
+        if isinstance(state, ArrayState) and _num_different(state) > _MAX_DIFFERENT:
+            raise SchemaBudgetError(f"more than {_MAX_DIFFERENT} items that must differ; lower minItems")
         run = long_run(state) if isinstance(state, ArrayState) else None
         if run is not None:
             item, rest = self._value(run.value, depth), self._state(run.after, depth)
@@ -291,6 +295,13 @@ def all_alike(state: ArrayState) -> bool:
     formula = state.formula
     atoms = formula.parts if type(formula) is And else (formula,)
     return all(type(p) in (NumItems, Unique) or (type(p) is Items and not p.start) for p in atoms)
+
+
+def _num_different(state: ArrayState) -> int:
+    """How many items must come that differ from each other."""
+    formula = state.formula
+    atoms = formula.parts if type(formula) is And else (formula,)
+    return max([p.low for p in atoms if type(p) is NumItems], default=0) if find_unique(formula) else 0
 
 
 def long_run(state: ArrayState) -> Run | None:

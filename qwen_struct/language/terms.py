@@ -218,6 +218,13 @@ class Words(Term):
         end = bisect_right(words, chr(code_point), at, self.high, key=lambda word: word[depth])
         return _words(self.source, at, end, depth + 1)
 
+    def after(self, text: str) -> Term:
+        """What may follow all of ``text``, without the states between."""
+        words, depth, number = self.source.words, self.depth, len(text)
+        at = bisect_left(words, text, self.low, self.high, key=lambda word: word[depth : depth + number])
+        end = bisect_right(words, text, at, self.high, key=lambda word: word[depth : depth + number])
+        return _words(self.source, at, end, depth + number)
+
     def moves(self) -> Iterable[tuple[CharSet, Term]]:
         words, depth, at, pairs = self.source.words, self.depth, self.low + self.nullable, []
         while at < self.high:
