@@ -15,7 +15,6 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from qwen_struct import Extractor, allocate_token_bitmask
 from qwen_struct.decode.model import Model
-from qwen_struct.decode.prefixes import PrefixStore
 from qwen_struct.decode.sampling import masked
 from qwen_struct.decode.slots import Slots
 from qwen_struct.decode.spelling import Spelling
@@ -71,7 +70,7 @@ class Ours:
         return self._run(document, False)
 
     def forget_prefixes(self) -> None:
-        self._extractor._prefixes = PrefixStore()
+        self._extractor.clear_prefixes()
 
     def _run(self, document: Document, drafts: bool) -> Run:
         before, cpu = self._passes.count, time.process_time()
@@ -105,19 +104,23 @@ class Ours:
         prefilled, first, constraint, num_tokens = time.perf_counter(), 0.0, 0.0, 0
         while True:
             began = time.perf_counter()
-            matcher.fill_within(bitmask, 0, limit - num_tokens)
+            matcher.fill_next_token_bitmask(bitmask, 0)
+            if matcher.is_accepting() and num_tokens == limit:
+                break
             forced = self._spelling.forced(matcher)
-            if forced and bitmask[0, forced[0] >> 5] >> (forced[0] & 31) & 1:
-                token = forced[0]
-            else:
-                token = int(masked(logits[None], [bitmask[0]]).argmax())
+            token = forced[0] if forced else int(masked(logits[None], [bitmask[0]]).argmax())
             assert matcher.accept_token(token)
+            if matcher.min_tokens > limit - num_tokens - 1 and token not in model.eos_token_ids:
+                matcher.rollback(1)  # not in time: the best of what is
+                matcher.fill_within(bitmask, 0, limit - num_tokens)
+                token = int(masked(logits[None], [bitmask[0]]).argmax())
+                assert matcher.accept_token(token)
             ended = time.perf_counter()
             first, constraint = first or ended - start, constraint + ended - began
             if token in model.eos_token_ids:
                 break
             num_tokens += 1
-            logits = slots.read([[token]], 1)[0, -1]
+            logits = slots.read([[token]], [[0]])[0]
         text = matcher.text.decode()
         json.loads(text)
         end = time.perf_counter()

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 RECORD = Path(__file__).parent / "record"
-_PACKAGES = ("numpy", "numba", "torch", "transformers", "llguidance", "xgrammar", "outlines-core", "lm-format-enforcer")
+_PACKAGES = (
+    "numpy", "numba", "torch", "transformers", "llguidance", "xgrammar", "outlines", "outlines-core",
+    "lm-format-enforcer",
+)  # fmt: skip
 
 
 def machine() -> dict[str, Any]:

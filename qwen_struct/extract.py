@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 DEFAULT_MAX_TOKENS = 4096  # of an answer when the caller sets no limit; a longer one must be asked for
 WINDOW = 4  # batches of sources that are read ahead, so that answers of a like length can stand together
+SCHEMAS_KEPT = 64  # types whose schema an Extractor remembers
 MODELS_KEPT = 2  # Extractors behind the module's extract(), so that two models can take turns
 
 
@@ -131,11 +132,16 @@ class Extractor:
         self._kv_bytes = kv_bytes
         self._spelling = Spelling(self._model.tokenizer)
         self._prefixes = PrefixStore()
+        self._load_type = lru_cache(SCHEMAS_KEPT)(self._load_schema)
 
     @property
     def model(self) -> Model:
         """The network, its tokenizer, and the facts about them: name, device, n_vocab, context_length."""
         return self._model
+
+    def clear_prefixes(self) -> None:
+        """Forgets what was kept of the beginnings of prompts, and frees its memory."""
+        self._prefixes.clear()
 
     @overload
     def extract(self, text: str, schema: type[T], **options: Unpack[Options]) -> T: ...
@@ -300,13 +306,12 @@ class Extractor:
         from .decode.guide import SourceGuide
         from .decode.sampling import Sampling
         from .prompt import build_messages
-        from .schema.inputs import load_schema
 
         start = time.perf_counter()
         _check_options(options)
         sampling = Sampling(options.get("temperature", 0.0), options.get("top_p", 1.0), options.get("seed"))
         _check_text(text)
-        asked = load_schema(schema, retrieve=self._retrieve)
+        asked = self._load_type(schema) if isinstance(schema, type) else self._load_schema(schema)
         compiling = time.perf_counter()
         grammar = compile_schema(
             asked.constraint_schema,
@@ -334,6 +339,11 @@ class Extractor:
             prefix_length=prompt.prefix_length,
         )
         return _Job(asked, grammar, matcher, answer, self._model.name, start, compiled - compiling)
+
+    def _load_schema(self, schema: Any) -> SchemaInput:
+        from .schema.inputs import load_schema
+
+        return load_schema(schema, retrieve=self._retrieve)
 
     def _cache_tokens(self) -> int:
         """How many tokens the KV cache of a batch may hold."""

@@ -93,3 +93,5 @@ def test_the_longest_prefix_is_found_and_the_least_used_goes() -> None:
     assert store.num_bytes <= store.limit
     store.keep([5] * 9, slots.prefix(0, 9))  # more than all that may be kept
     assert store.find([5] * 10) is None
+    store.clear()
+    assert store.num_bytes == 0

@@ -27,6 +27,11 @@ class PrefixStore:
         with self._lock:
             return sum(prefix.num_bytes for prefix in self._kept.values())
 
+    def clear(self) -> None:
+        """Forgets all."""
+        with self._lock:
+            self._kept.clear()
+
     def find(self, token_ids: Sequence[int]) -> Prefix | None:
         """The longest prefix kept that ``token_ids`` begin with and go on after."""
         with self._lock:
