@@ -93,10 +93,27 @@ def test_its_length_follows_what_was_accepted() -> None:
     longer = len(drafter.draft(matcher, 100))
     for _ in range(8):
         drafter.learn(longer, 0)
-    shortest = len(drafter.draft(matcher, 100))
+    shortest = next(len(found) for found in iter(lambda: drafter.draft(matcher, 100), None) if found)
     for _ in range(8):
         drafter.learn(shortest, shortest)
     assert shortest <= 2 < first < longer <= 40 and len(drafter.draft(matcher, 100)) == 40
+
+
+def test_where_nothing_is_right_passes_go_without_a_draft() -> None:
+    drafter, matcher = SourceDrafter("Name: Ada Lovelace", SPELLING), at(obj(name=STRING), '{"name": "')
+    drafted = []
+    for _ in range(40):
+        tokens = drafter.draft(matcher, 8)
+        drafted.append(bool(tokens))
+        drafter.learn(len(tokens), 0)
+    assert drafted[:3] == [True] * 3
+    assert 6 <= sum(drafted) <= 10  # it goes on trying, now and then
+    while not drafter.draft(matcher, 8):
+        pass
+    drafter.learn(4, 2)
+    assert drafter.draft(matcher, 8)
+    drafter.learn(4, 0)
+    assert drafter.draft(matcher, 8)
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -24,6 +24,7 @@ _MAX_TRIED = 12  # guesses at one value that are put to the grammar
 _BYTES_PER_TOKEN = 4
 _MAX_COPY = 400  # characters
 _MAX_FIELDS = 40  # in one draft
+_MISSES, _MAX_PAUSE = 3, 8  # wrong drafts in a row that are borne; passes without one after more of them
 _MAX_NAMES = 16  # of members that are looked for in the source
 _POSSIBLE = 0.25  # of the weight of a label from which on a value is looked for there
 _SURE = 0.5  # of the weight of a label from which on a value is expected there
@@ -46,12 +47,17 @@ class SourceDrafter:
         self._progress = Progress()
         self._max_tokens = max_tokens
         self._length = float(min(16, max_tokens))
+        self._num_missed = 0  # drafts in a row of which nothing was right
+        self._pause = 0  # passes to go without a draft
         self._places = _Places()
         self._labelled: dict[Path, list[tuple[float, Span]]] = {}
         self._last = 0  # where the last of them ends
 
     def draft(self, matcher: Matcher, limit: int) -> list[int]:
         """Tokens that ``matcher`` accepts one after the other, at most ``limit``; it stays where it is."""
+        if self._pause:
+            self._pause -= 1
+            return []
         limit = min(limit, int(self._length))
         if limit <= 0:
             return []
@@ -61,7 +67,14 @@ class SourceDrafter:
         return _accepted(matcher, tokens)
 
     def learn(self, num_drafted: int, num_accepted: int) -> None:
-        """How many of the tokens drafted the model would have written itself; drafts become longer or shorter."""
+        """How many of the tokens drafted the model would have written itself; drafts become longer or shorter.
+
+        Where several in a row are wrong from their first token on, the model does not copy, and some passes go without.
+        """
+        if num_drafted:
+            self._num_missed = 0 if num_accepted else self._num_missed + 1
+            misses = self._num_missed - _MISSES
+            self._pause = 0 if misses < 0 else min(2**misses, _MAX_PAUSE)
         if num_drafted and num_accepted == num_drafted:
             self._length = min(self._max_tokens, 2 * self._length)
         elif num_drafted:
