@@ -25,10 +25,10 @@ MAX_ROWS = 16  # answers side by side unless the caller says otherwise
 
 
 class Batch:
-    """The answers being written. ``prefixes`` provides and keeps what prompts share."""
+    """The answers being written, up to ``max_rows``. ``prefixes`` provides and keeps what prompts share."""
 
-    def __init__(self, model: Model, prefixes: PrefixStore | None = None) -> None:
-        self._slots = Slots(model)
+    def __init__(self, model: Model, prefixes: PrefixStore | None = None, max_rows: int = 1) -> None:
+        self._slots = Slots(model, max_rows)
         self._prefixes = prefixes
         self.active: list[Answer] = []  # answer i has row i
 
@@ -133,7 +133,7 @@ def write(
     At most ``max_rows`` are under way, and as many as ``max_tokens`` of cache can hold whatever they grow to; the
     others wait. One that takes more than that by itself is written alone.
     """
-    batch = Batch(model, prefixes)
+    batch = Batch(model, prefixes, max_rows)
     waiting = iter(answers)
     following = next(waiting, None)
     while following is not None or batch.active:

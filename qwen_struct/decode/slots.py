@@ -45,7 +45,7 @@ class Slots:
 
     is_compileable = False  # transformers asks this of every cache
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, most_rows: int = 1) -> None:
         self._network, self._device = model.network, model.device
         attention = model.network.config._attn_implementation
         self._is_eager = attention == "eager"  # which takes no mask for no limit
@@ -54,7 +54,8 @@ class Slots:
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
         self._capacity = 0
-        self._num_rows = 0  # for which there is memory
+        self._most_rows = most_rows
+        self._num_rows = 0  # for which there is memory: it doubles up to the most that are expected
         self.lengths: list[int] = []
         self.num_passes = 0
 
@@ -241,7 +242,8 @@ class Slots:
         if num_rows <= self._num_rows and num_tokens <= self._capacity:
             return
         before, capacity = self._num_rows, self._capacity
-        self._num_rows = max(before, num_rows)
+        if num_rows > before:
+            self._num_rows = num_rows if num_rows == 1 else max(num_rows, min(2 * before, self._most_rows))
         if num_tokens > capacity:
             self._capacity = -(-max(num_tokens, capacity + capacity // 4) // _STEP) * _STEP
         for kept in (self._keys, self._values):
