@@ -11,7 +11,7 @@ from fakes import FixedNetwork, ScriptedMatcher, fixed_model, tiny_network, toy_
 
 from qwen_struct.decode.batch import decode
 from qwen_struct.decode.model import Model, load_model, wrap_model
-from qwen_struct.decode.sampling import NUCLEUS_GUESS, Sampler, Sampling, allowed_tokens, masked
+from qwen_struct.decode.sampling import NUCLEUS_GUESS, Sampler, Sampling, allowed_tokens, masked, unpacked
 from qwen_struct.decode.sampling import _draw as draw
 from qwen_struct.errors import DecodingError, ModelError, TokenRejectedError
 
@@ -119,6 +119,7 @@ def test_bits_become_booleans_one_for_one(n_vocab: int) -> None:
     row = random.integers(-(2**31), 2**31, size=(n_vocab + 31) // 32, dtype=np.int64).astype(np.int32)
     expected = [bool(int(row[token >> 5]) >> (token & 31) & 1) for token in range(n_vocab)]
     assert allowed_tokens(row, n_vocab, CPU).tolist() == expected
+    assert unpacked(torch.from_numpy(row[None]), n_vocab).tolist() == [expected]
 
 
 def test_a_mask_leaves_only_the_logits_that_it_allows() -> None:

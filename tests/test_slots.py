@@ -9,6 +9,7 @@ import pytest
 import torch
 from fakes import tiny_network, toy_tokenizer
 
+from qwen_struct.decode import rows
 from qwen_struct.decode.model import Model, wrap_model
 from qwen_struct.decode.prefixes import PrefixStore
 from qwen_struct.decode.slots import CHUNK, Slots
@@ -29,7 +30,11 @@ def alone(model: Model, token_ids: list[int]) -> torch.Tensor:
 
 @pytest.mark.parametrize("settings", [{}, SLIDING, {"attn_implementation": "eager"}], ids=["full", "sliding", "eager"])
 @pytest.mark.parametrize("seed", range(3))
-def test_rows_read_as_if_each_were_alone(settings: dict[str, Any], seed: int) -> None:
+@pytest.mark.parametrize("row_by_row", [("cpu",), ()], ids=["row by row", "laid out"])
+def test_rows_read_as_if_each_were_alone(
+    settings: dict[str, Any], seed: int, row_by_row: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "ROW_BY_ROW", row_by_row)
     model, draw = model_of(**settings), random.Random(seed)
     slots = Slots(model)
     texts: list[list[int]] = []

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 ROWS = "qwen_struct_rows"  # the name of this attention among those of transformers
+ROW_BY_ROW = ("cpu",)  # devices on which a call for each row costs less than padding
 
 
 class RowsPass(NamedTuple):
@@ -56,7 +57,7 @@ def attend(
 
     if not isinstance(attention_mask, RowsPass):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
-    if query.device.type == "cpu":
+    if query.device.type in ROW_BY_ROW:
         return _attend_row_by_row(module, query, key, value, attention_mask, **options), None
     is_token = attention_mask.is_token
     laid_out = query.new_zeros((*is_token.shape, query.shape[1], query.shape[3]))

@@ -96,7 +96,11 @@ def allowed_tokens(bitmask: np.ndarray, n_vocab: int, device: torch.device) -> t
         octets = bitmask.astype("<i4", copy=False).view(np.uint8)
         bits = np.unpackbits(octets, axis=-1, count=n_vocab, bitorder="little")
         return torch.from_numpy(bits.view(np.bool_))
-    words = torch.from_numpy(np.ascontiguousarray(bitmask)).to(device, non_blocking=True)
-    shifts = torch.arange(32, dtype=torch.int32, device=device)
-    bits_ = (words.unsqueeze(-1) >> shifts) & 1  # (..., num_words, 32)
-    return bits_.flatten(-2)[..., :n_vocab].bool()
+    return unpacked(torch.from_numpy(np.ascontiguousarray(bitmask)).to(device, non_blocking=True), n_vocab)
+
+
+def unpacked(words: torch.Tensor, n_vocab: int) -> torch.Tensor:
+    """The same for ``words``, int32, on their device."""
+    shifts = torch.arange(32, dtype=torch.int32, device=words.device)
+    bits = (words.unsqueeze(-1) >> shifts) & 1  # (..., num_words, 32)
+    return bits.flatten(-2)[..., :n_vocab].bool()
