@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from fakes import tiny_network, toy_tokenizer
+from transformers import MistralConfig, MistralForCausalLM
 
 from qwen_struct.decode import rows
 from qwen_struct.decode.model import Model, wrap_model
@@ -61,6 +62,30 @@ def test_rows_read_as_if_each_were_alone(
             slots.add(slots.prefix(0, 11))
             texts.append(texts[0][:11])
     assert slots.lengths == list(map(len, texts))
+
+
+@pytest.mark.parametrize("window", [None, 7])
+def test_networks_without_kinds_of_layers(window: int | None) -> None:
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=384,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        sliding_window=window,
+    )
+    model = wrap_model(MistralForCausalLM(config), toy_tokenizer())
+    slots = Slots(model)
+    texts = [list(range(5)), list(range(30))]
+    for text in texts:
+        slots.read_prompt(slots.add(), text)
+    inputs = [[7, 8, 9], [1]]
+    logits = slots.read(inputs, [[0, 2], [0]])
+    wanted = [alone(model, text + ids)[-len(ids) :] for text, ids in zip(texts, inputs, strict=True)]
+    expected = torch.stack([wanted[0][0], wanted[0][2], wanted[1][0]])
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_long_prompt_is_read_in_chunks() -> None:

@@ -49,7 +49,8 @@ class Slots:
         self._network, self._device = model.network, model.device
         attention = model.network.config._attn_implementation
         self._is_eager = attention == "eager"  # which takes no mask for no limit
-        self._takes_kinds = hasattr(model.network.config.get_text_config(), "layer_types")  # a mask for each kind
+        kinds = getattr(model.network.config.get_text_config(), "layer_types", None)
+        self._takes_kinds = kinds is not None  # a mask for each kind of layer
         self._packs = attention == ROWS and self._takes_kinds
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
@@ -160,22 +161,22 @@ class Slots:
         start = torch.tensor(lengths, device=self._device)[:, None]
         positions = (start + columns - padding).masked_fill(~is_token, 0)
         causal = None
-        if len(inputs) > 1 or (width > 1 and lengths[0] > 0) or self._is_eager:
+        if len(inputs) > 1 or (width > 1 and lengths[0] > 0) or self._is_eager or not self._takes_kinds:
             causal = torch.arange(reach, device=self._device) <= positions[:, :, None]  # (rows, width, reach)
         return RowsPass(first, len(inputs), reach, positions, causal, is_token, spans, is_packed)
 
     def _masks(self, layout: RowsPass) -> Any:
         """Which positions each token sees, in the form that the network takes; None where that is all before it."""
         config = self._network.config.get_text_config()
-        kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+        alike = "sliding_attention" if getattr(config, "sliding_window", None) else "full_attention"
+        kinds = set(config.layer_types) if self._takes_kinds else {alike}
         masks = {
             kind: self._attended(layout.causal if kind == "full_attention" else self._windowed(layout, config))
             for kind in kinds
         }
         if layout.is_packed:
             return {kind: layout._replace(mask=mask) for kind, mask in masks.items()}
-        full = masks.get("full_attention")
-        return full if kinds == {"full_attention"} and (full is not None or not self._takes_kinds) else masks
+        return masks if self._takes_kinds else masks[alike]
 
     def _windowed(self, layout: RowsPass, config: Any) -> torch.Tensor:
         """The same for layers that see the last ``sliding_window`` tokens only."""
