@@ -6,6 +6,7 @@ down, nothing is copied. A row that ends makes room at once: the last row moves 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -52,6 +53,7 @@ class Slots:
         kinds = getattr(model.network.config.get_text_config(), "layer_types", None)
         self._takes_kinds = kinds is not None  # a mask for each kind of layer
         self._packs = attention == ROWS and self._takes_kinds
+        self._cache_name = _cache_name(model.network)
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
         self._capacity = 0
@@ -143,9 +145,9 @@ class Slots:
                 input_ids=torch.tensor(token_ids, dtype=torch.long, device=self._device),
                 position_ids=positions,
                 attention_mask=self._masks(self._pass),
-                past_key_values=self,
                 use_cache=True,
                 logits_to_keep=torch.tensor(kept, device=self._device),
+                **{self._cache_name: self},
             )
         logits: torch.Tensor = output.logits
         return logits
@@ -252,3 +254,9 @@ class Slots:
                 shape = (self._num_rows, old.shape[1], self._capacity + 1, old.shape[3])
                 kept[layer] = old.new_zeros(shape)
                 kept[layer][:before, :, :capacity] = old[:, :, :capacity]
+
+
+def _cache_name(network: Any) -> str:
+    """What the network calls its cache: transformers 5.24 renames ``past_key_values``."""
+    parameters = inspect.signature(getattr(network, "forward", network)).parameters
+    return "cache" if "cache" in parameters else "past_key_values"
