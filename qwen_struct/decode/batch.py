@@ -32,13 +32,8 @@ class Batch:
         self._prefixes = prefixes
         self.active: list[Answer] = []  # answer i has row i
 
-    @property
-    def num_reserved(self) -> int:
-        """The tokens of cache that the answers may come to need, all rows as long as the longest."""
-        return len(self.active) * max((answer.num_reserved for answer in self.active), default=0)
-
     def num_reserved_with(self, answer: Answer) -> int:
-        """The same with another answer."""
+        """The tokens of cache that the answers may come to need with another one, all rows as long as the longest."""
         longest = max(other.num_reserved for other in (*self.active, answer))
         return (len(self.active) + 1) * longest
 

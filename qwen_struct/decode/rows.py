@@ -20,8 +20,9 @@ class RowsPass(NamedTuple):
 
     ``positions`` (rows, width) int64; ``causal`` (rows, width, reach) bool, None where every token sees all before it;
     ``is_token`` (rows, width) bool, False where an input is padded; ``spans`` has each row's number of tokens in the
-    pass, and of all tokens with them. ``is_packed``: the network reads the tokens as one sequence, row after row;
-    ``mask`` is then what the attention of a layer takes for the padded layout.
+    pass, and of all tokens with them. Where the network reads the tokens as one sequence, row after row, ``packed``
+    (3, num_tokens) int64 has the row, the column and the position of each, and ``mask`` what the attention of a layer
+    takes for the padded layout.
     """
 
     first: int
@@ -31,13 +32,8 @@ class RowsPass(NamedTuple):
     causal: torch.Tensor | None
     is_token: torch.Tensor
     spans: tuple[tuple[int, int], ...]
-    is_packed: bool = False
+    packed: torch.Tensor | None = None
     mask: torch.Tensor | None = None
-
-    @property
-    def rows(self) -> torch.Tensor:
-        """The row of each token, (num_tokens,)."""
-        return self.is_token.nonzero()[:, 0]
 
 
 def attend(
@@ -59,13 +55,14 @@ def attend(
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     if query.device.type in ROW_BY_ROW:
         return _attend_row_by_row(module, query, key, value, attention_mask, **options), None
-    is_token = attention_mask.is_token
-    laid_out = query.new_zeros((*is_token.shape, query.shape[1], query.shape[3]))
-    laid_out[is_token] = query[0].transpose(0, 1)
+    assert attention_mask.packed is not None
+    rows, columns, _ = attention_mask.packed
+    laid_out = query.new_zeros((*attention_mask.is_token.shape, query.shape[1], query.shape[3]))
+    laid_out[rows, columns] = query[0].transpose(0, 1)
     output, _ = sdpa_attention_forward(
         module, laid_out.transpose(1, 2), key, value, attention_mask.mask, **options
     )  # (rows, width, num_heads, head_dim)
-    return output[is_token][None], None
+    return output[rows, columns][None], None
 
 
 def _attend_row_by_row(

@@ -116,14 +116,11 @@ class Slots:
         after the other's: (num_wanted, n_vocab), in the network's own dtype and on its device.
         """
         lengths = [self.lengths[row] for row in range(first, first + len(inputs))]
-        is_packed = len(inputs) > 1 and self._packs
-        layout = self._pass = self._laid_out(inputs, lengths, first, is_packed)
-        if is_packed:
+        layout = self._pass = self._laid_out(inputs, lengths, first)
+        if layout.packed is not None:
             starts = [0, *accumulate(map(len, inputs))]
             kept = [start + place for start, places in zip(starts, wanted, strict=False) for place in places]
-            logits = self._forward([list(chain.from_iterable(inputs))], layout.positions[layout.is_token][None], kept)[
-                0
-            ]
+            logits = self._forward([list(chain.from_iterable(inputs))], layout.packed[2:], kept)[0]
         else:
             width = layout.positions.shape[1]
             columns = [[width - len(ids) + place for place in w] for ids, w in zip(inputs, wanted, strict=True)]
@@ -152,7 +149,7 @@ class Slots:
         logits: torch.Tensor = output.logits
         return logits
 
-    def _laid_out(self, inputs: Sequence[Sequence[int]], lengths: list[int], first: int, is_packed: bool) -> RowsPass:
+    def _laid_out(self, inputs: Sequence[Sequence[int]], lengths: list[int], first: int) -> RowsPass:
         """Inputs of different lengths are aligned at their ends; what pads them stands at position 0."""
         width = max(map(len, inputs))
         spans = tuple((len(ids), length + len(ids)) for length, ids in zip(lengths, inputs, strict=True))
@@ -165,7 +162,11 @@ class Slots:
         causal = None
         if len(inputs) > 1 or (width > 1 and lengths[0] > 0) or self._is_eager or not self._takes_kinds:
             causal = torch.arange(reach, device=self._device) <= positions[:, :, None]  # (rows, width, reach)
-        return RowsPass(first, len(inputs), reach, positions, causal, is_token, spans, is_packed)
+        packed = None
+        if len(inputs) > 1 and self._packs:
+            tokens = [(row, width - num + i, end - num + i) for row, (num, end) in enumerate(spans) for i in range(num)]
+            packed = torch.tensor(tokens, device=self._device).T
+        return RowsPass(first, len(inputs), reach, positions, causal, is_token, spans, packed)
 
     def _masks(self, layout: RowsPass) -> Any:
         """Which positions each token sees, in the form that the network takes; None where that is all before it."""
@@ -176,7 +177,7 @@ class Slots:
             kind: self._attended(layout.causal if kind == "full_attention" else self._windowed(layout, config))
             for kind in kinds
         }
-        if layout.is_packed:
+        if layout.packed is not None:
             return {kind: layout._replace(mask=mask) for kind, mask in masks.items()}
         return masks if self._takes_kinds else masks[alike]
 
@@ -202,7 +203,7 @@ class Slots:
         """Keeps a layer's new keys and values, (rows, num_kv_heads, width, head_dim); returns those of all tokens."""
         layout = self._pass
         if layer_idx == 0:
-            self._prepare_for(key_states, layout)
+            self._grow(len(self.lengths), layout.reach)
         return (
             self._put(self._keys, key_states, layer_idx, layout),
             self._put(self._values, value_states, layer_idx, layout),
@@ -216,10 +217,11 @@ class Slots:
 
     def _put(self, kept: list[torch.Tensor], states: torch.Tensor, layer: int, layout: RowsPass) -> torch.Tensor:
         if layer == len(kept):
-            kept.append(states.new_zeros((self._num_rows, states.shape[1], self._capacity + 1, states.shape[3])))
+            kept.append(self._room(states[0]))
         rows = kept[layer][layout.first : layout.first + layout.num_rows]
-        if layout.is_packed:
-            rows.transpose(1, 2)[layout.rows, layout.positions[layout.is_token]] = states[0].transpose(0, 1)
+        if layout.packed is not None:
+            row, _, position = layout.packed
+            rows.transpose(1, 2)[row, position] = states[0].transpose(0, 1)
         elif layout.num_rows == 1:
             rows[:, :, layout.reach - states.shape[2] : layout.reach] = states
         else:
@@ -234,12 +236,11 @@ class Slots:
         """Room for a new row that starts with ``layers``, (num_kv_heads, num_tokens, head_dim) each."""
         self._grow(len(self.lengths), num_tokens)
         for kept in (self._keys, self._values):
-            for layer in layers[len(kept) :]:
-                shape = (self._num_rows, layer.shape[0], self._capacity + 1, layer.shape[2])
-                kept.append(layer.new_zeros(shape))
+            kept += [self._room(layer) for layer in layers[len(kept) :]]
 
-    def _prepare_for(self, states: torch.Tensor, layout: RowsPass) -> None:
-        self._grow(max(len(self.lengths), layout.first + layout.num_rows), layout.reach)
+    def _room(self, row: torch.Tensor) -> torch.Tensor:
+        """Memory for all rows of a layer, of which ``row``, (num_kv_heads, any, head_dim), is one."""
+        return row.new_zeros((self._num_rows, row.shape[0], self._capacity + 1, row.shape[2]))
 
     def _grow(self, num_rows: int, num_tokens: int) -> None:
         if num_rows <= self._num_rows and num_tokens <= self._capacity:
@@ -251,8 +252,7 @@ class Slots:
             self._capacity = -(-max(num_tokens, capacity + capacity // 4) // _STEP) * _STEP
         for kept in (self._keys, self._values):
             for layer, old in enumerate(kept):
-                shape = (self._num_rows, old.shape[1], self._capacity + 1, old.shape[3])
-                kept[layer] = old.new_zeros(shape)
+                kept[layer] = self._room(old[0])
                 kept[layer][:before, :, :capacity] = old[:, :, :capacity]
 
 
