@@ -21,6 +21,7 @@ from training.copying import make_exercise
 from training.documents import Example, Style
 from training.fields import COLUMNS, HEADER, names
 from training.kinds import KINDS, make_example
+from training.pointing import NOWHERE, START, STRUCTURE, weights_of
 from training.spelling import DATES, DATES_ZH, SMALL, SMALL_ZH, Spelling, capital_zh
 from training.templates import Filling, tidy
 from training.variants import CLASSES, FOLDER, MAKERS, make_variant, original
@@ -240,7 +241,30 @@ def test_training_reads_the_prompt_that_the_extractor_sends(tokenizer, name):
     row = example_row(tokenizer.backend_tokenizer, original(name))
     head = head_ids(tokenizer.backend_tokenizer)
     assert (head + row.ids)[: len(sent)] == sent
-    assert min(row.weights[len(sent) - len(head) :]) == 1.0 and 1.0 not in row.weights[: len(sent) - len(head)]
+    num_read = len(sent) - len(head)
+    assert min(row.weights[num_read:]) > READ_WEIGHT >= max(row.weights[:num_read])
+
+
+def test_values_point_to_where_they_stand(tokenizer):
+    """Each copied token has its twin in the document; what stands twice or is spelled anew has none."""
+    backend = tokenizer.backend_tokenizer
+    text = "Pad 4\nBuyer: Halden AG\nTotal: 12,50\nCity: Köln\nCounty: Köln\nPin: 4711"
+    value = {"buyer": "Halden AG", "total": 12.5, "city": "Köln", "pin": "471", "said": 'a "b"', "to": "4711"}
+    row = example_row(backend, Example({"type": "object"}, text, value, "form", "en"))
+    assert row.sources is not None
+    found = [(index, source) for index, source in enumerate(row.sources) if source != NOWHERE]
+    assert all(row.ids[index] == row.ids[source] and source < index for index, source in found)
+    assert backend.decode([row.ids[index] for index, _ in found]).replace(" ", "") == "HaldenAG4711"
+
+
+def test_values_count_more_than_keys(tokenizer):
+    backend = tokenizer.backend_tokenizer
+    answer = '{"a": "xy", "b": -12, "c": null, "d": [true]}'
+    encoded = backend.encode(answer)
+    weights = weights_of(answer, encoded)
+    starts = [answer[encoded.offsets[i][0]] for i, weight in enumerate(weights) if weight == START]
+    assert starts == ["x", "-", "n", "t"]
+    assert all(weights[i] == STRUCTURE for i, (start, _) in enumerate(encoded.offsets) if answer[start] in "{a:bcd,}")
 
 
 @pytest.fixture(scope="module")
@@ -286,14 +310,14 @@ def test_the_lean_forward_pass_is_qwen2s():
         vocab_size=100,
         hidden_size=128,
         intermediate_size=160,
-        num_hidden_layers=2,
+        num_hidden_layers=4,
         num_attention_heads=8,
         num_key_value_heads=8,
     )
     model = make_model(config)
     head, ids = torch.randint(100, (17,)), torch.randint(100, (3, 23))
     with torch.no_grad():
-        lean = hidden_states(model, head, ids)
+        lean, _ = hidden_states(model, head, ids)
         whole = model.model(input_ids=torch.cat((head.expand(3, -1), ids), 1)).last_hidden_state
     assert (lean - whole[:, len(head) :]).abs().mean() < 0.03 < whole.abs().mean()
 
@@ -311,6 +335,19 @@ def test_a_new_model_repeats_what_it_read(small):
         repeated = losses(model, head, ids, weights)[0].mean()
         first = losses(model, head, ids, 1 - weights)[0].mean()
     assert repeated < first - 0.5
+
+
+def test_pointing_is_judged_by_the_weights_of_attention():
+    torch = pytest.importorskip("torch")
+    from training.network import pointing_loss
+
+    key = torch.eye(6)[None]
+    looks = [(20.0 * 6**0.5 * key[:, [0, 0, 0, 0, 2, 3]], key)]  # at the first four places at the first, then 2 and 3
+    weights = torch.tensor([[0.0, 0.0, 0.0, 0.0, 2.0, 1.0]])
+    right = pointing_loss(looks, torch.tensor([[-1, -1, -1, -1, 2, 3]]), weights)
+    wrong = pointing_loss(looks, torch.tensor([[-1, -1, -1, -1, 2, 4]]), weights)
+    assert right < 0.01 < 6 < wrong < 7  # the third of the weight that looks elsewhere misses by 20
+    assert pointing_loss(looks, torch.full((1, 6), -1), weights) == 0
 
 
 def test_the_tokenizer_is_lossless_on_any_text(tokenizer):

@@ -12,9 +12,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from qwen_struct.prompt import SYSTEM, build_messages
-from training.copying import make_exercise
+from training.copying import make_exercise, make_recall
 from training.documents import Example
 from training.kinds import make_example
+from training.pointing import NOWHERE, sources_of, weights_of
 from training.variants import make_variant, sample
 
 READ_WEIGHT = 0.1  # of the loss on read tokens that an earlier part of the row foretells; on the answer it is 1
@@ -31,6 +32,7 @@ class Stage:
     limit: int  # longer rows are left out
     repeats: float = 0.0  # random tokens, again and again
     exercises: float = 0.0
+    recall: float = 0.0  # as many look-ups to a row as go in
     variants: float = 0.0  # the shipped samples with other values
     samples: float = 0.0  # the shipped samples themselves
 
@@ -39,12 +41,11 @@ class Stage:
 # like them to keep the answers tied to what is read.
 CURRICULA = {
     "reader": [
-        Stage(0, 2048, 192, repeats=0.4, exercises=0.6),
-        Stage(304, 3072, 288, repeats=0.05, exercises=0.6),
-        Stage(800, 4096, 512, repeats=0.02, exercises=0.35, variants=0.05),
-        Stage(2000, 6144, 512, repeats=0.02, exercises=0.2, variants=0.08),
-        Stage(4000, 6144, 768, repeats=0.02, exercises=0.12, variants=0.1, samples=0.01),
-        Stage(8000, 8192, 1100, repeats=0.01, exercises=0.1, variants=0.1, samples=0.01),
+        Stage(0, 2048, 224, repeats=0.2, exercises=0.35, recall=0.4),
+        Stage(240, 3072, 320, repeats=0.03, exercises=0.3, recall=0.2),
+        Stage(800, 4096, 512, repeats=0.01, exercises=0.2, recall=0.1, variants=0.05),
+        Stage(2000, 6144, 640, exercises=0.12, recall=0.04, variants=0.08),
+        Stage(5000, 6144, 900, exercises=0.1, recall=0.02, variants=0.08, samples=0.01),
     ],
     "samples": [Stage(0, 4096, 1100, variants=0.5, samples=0.5)],
 }
@@ -57,6 +58,7 @@ class Row:
     ids: list[int]
     weights: list[float]
     kind: str
+    sources: list[int] | None = None  # for each token the index of the one that it repeats, or NOWHERE
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Batch:
     ids: Tensor  # (rows, length)
     weights: Tensor  # (rows, length)
     kinds: list[str]
+    sources: Tensor  # (rows, length): where the token stands that this one repeats, counted in the row, or NOWHERE
 
 
 def stage_at(curriculum: str, step: int) -> Stage:
@@ -88,9 +91,16 @@ def head_ids(tokenizer: Tokenizer) -> list[int]:
 def example_row(tokenizer: Tokenizer, example: Example) -> Row:
     prompt = prompt_text(example)
     assert prompt.startswith(HEAD)
-    read = tokenizer.encode(prompt[len(HEAD) :]).ids
-    answer = tokenizer.encode(answer_text(example) + "<|im_end|>").ids
-    return Row(read + answer, foretold(read) + [1.0] * len(answer), example.kind)
+    read_text, answer = prompt[len(HEAD) :], answer_text(example)
+    read, written = tokenizer.encode(read_text), tokenizer.encode(answer + "<|im_end|>")
+    document = max(0, read_text.rfind(example.text))
+    sources = sources_of(answer, written, read_text, read, document)
+    return Row(
+        read.ids + written.ids,
+        foretold(read.ids) + weights_of(answer, written),
+        example.kind,
+        [NOWHERE] * len(read.ids) + sources,
+    )
 
 
 def foretold(ids: list[int]) -> list[float]:
@@ -124,6 +134,9 @@ def draw(tokenizer: Tokenizer, rng: Random, stage: Stage) -> Row:
     if choice < stage.exercises:
         return example_row(tokenizer, make_exercise(rng))
     choice -= stage.exercises
+    if choice < stage.recall:
+        return example_row(tokenizer, make_recall(rng))
+    choice -= stage.recall
     if choice < stage.variants:
         return example_row(tokenizer, make_variant(rng))
     choice -= stage.variants
@@ -142,7 +155,7 @@ def batches(tokenizer: Tokenizer, seed: int, first_step: int, curriculum: str = 
         rows: list[Row] = []
         while sum(len(row.ids) for row in rows) < POOL * stage.batch_tokens * 0.97:
             row = draw(tokenizer, rng, stage)
-            if len(row.ids) <= stage.limit and any(weight == 1.0 for weight in row.weights):
+            if len(row.ids) <= stage.limit and any(weight > READ_WEIGHT for weight in row.weights):
                 rows.append(row)
         rows.sort(key=lambda row: len(row.ids))
         groups = _split_evenly(rows)
@@ -167,7 +180,10 @@ def pad(rows: list[Row]) -> Batch:
     length = max(len(row.ids) for row in rows)
     ids = torch.zeros(len(rows), length, dtype=torch.long)
     weights = torch.zeros(len(rows), length)
+    sources = torch.full((len(rows), length), NOWHERE)
     for i, row in enumerate(rows):
         ids[i, : len(row.ids)] = torch.tensor(row.ids)
         weights[i, : len(row.ids)] = torch.tensor(row.weights)
-    return Batch(ids, weights, [row.kind for row in rows])
+        if row.sources is not None:
+            sources[i, : len(row.ids)] = torch.tensor(row.sources)
+    return Batch(ids, weights, [row.kind for row in rows], sources)

@@ -105,6 +105,17 @@ def look_up(rng: Random, lang: str) -> Example:
     return Example(schema, "\n".join(text), {pairs[i][0]: data[i][1] for i in asked}, "look up", lang)
 
 
+def make_recall(rng: Random) -> Example:
+    """Short names and values, all of them asked for in another order: as many look-ups to a row as go in."""
+    lang = rng.choice(["en", "zh"])
+    pairs = [(key, label) for key, label in names(rng, lang, rng.randint(3, 12)) if len(key) < 24]
+    entries = {key: (label, scrap(rng, lang)[:12].strip() or "-") for key, label in pairs}
+    text = tables.labelled(rng, lang, list(entries.values()))
+    asked = rng.sample(list(entries), len(entries))
+    schema: Schema = {"additionalProperties": STRING, "type": "object"}
+    return Example(schema, "\n".join(text), {key: entries[key][1] for key in asked}, "recall", lang)
+
+
 def rows(rng: Random, lang: str) -> Example:
     """A table; all of its columns or some, as a list of objects."""
     heads = names(rng, lang, rng.randint(2, 4))

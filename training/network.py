@@ -18,6 +18,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 LOOK_BACK = 4  # heads of the first layer that begin as views of the tokens 1, 2, 3 and 4 places back
 CONTEXTS = (1, 1, 1, 2, 2, 2, 3, 3)  # how many tokens each head of the second layer begins by matching
 SHARPNESS, MATCHING, PASSING_ON = 5.0, 3.0, 0.2  # of looking back, comparing and copying
+POINTING, POINTERS = (3,), 4  # layers whose first heads are trained to point, and how many of them
 FAST, SLOW = 5, 7  # rotary frequencies below the first tell neighbours apart, those from the second on tell no places
 
 
@@ -78,6 +79,11 @@ def begin_with_copying(model: Qwen2ForCausalLM) -> None:
             projection.weight[places[head].start + slow] = MATCHING * rows
         second.v_proj.weight[places[head]] = inner[places[head]]
         second.o_proj.weight[:, places[head]] = PASSING_ON * inner[places[head]].T
+    for index in POINTING:
+        pointing = model.model.layers[index].self_attn
+        for head in range(POINTERS):
+            pointing.v_proj.weight[places[head]] = inner[places[head]]
+            pointing.o_proj.weight[:, places[head]] = PASSING_ON * inner[places[head]].T
 
 
 def _orthogonal(size: int) -> Tensor:
@@ -105,8 +111,12 @@ def inverse_frequencies(config: Qwen2Config) -> Tensor:
     return 1.0 / base ** (torch.arange(0, head_dim, 2).float() / head_dim)
 
 
-def hidden_states(model: Qwen2ForCausalLM, head: Tensor, ids: Tensor) -> Tensor:
-    """Of ``head`` (num_head,) and ``ids`` (rows, length) the last layer's states, normed: (rows, length, width)."""
+def hidden_states(model: Qwen2ForCausalLM, head: Tensor, ids: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Of ``head`` (num_head,) and ``ids`` (rows, length) the last layer's states, normed: (rows, length, width).
+
+    Beside them queries (rows, length, head_dim) and keys (rows, length, head_dim) of the heads that point.
+    """
+    pointers = []
     config = model.config
     num_head, length = head.shape[0], ids.shape[1]
     positions = torch.arange(num_head + length)[:, None] * inverse_frequencies(config)
@@ -114,17 +124,19 @@ def hidden_states(model: Qwen2ForCausalLM, head: Tensor, ids: Tensor) -> Tensor:
     cos, sin = angles.cos().bfloat16(), angles.sin().bfloat16()
     mask = torch.full((num_head + length, num_head + length), float("-inf"), dtype=torch.bfloat16).triu(1)
     first, states = model.model.embed_tokens(head)[None], model.model.embed_tokens(ids)
-    for layer in model.model.layers:
+    for index, layer in enumerate(model.model.layers):
         block = _Block(layer, config)
         query, key, value = block.attended(first, cos[:num_head], sin[:num_head])
         queries, keys, values = block.attended(states, cos[num_head:], sin[num_head:])
+        if index in POINTING:
+            pointers += [(queries[:, head], keys[:, head]) for head in range(POINTERS)]
         shape = (len(ids), -1, -1, -1)
         keys = torch.cat((key.expand(shape), keys), 2)
         values = torch.cat((value.expand(shape), values), 2)
         first = block.rest(first, attention(query, key, value, mask[:num_head, :num_head]))
         states = block.rest(states, attention(queries, keys, values, mask[num_head:]))
     normed: Tensor = F.rms_norm(states, (config.hidden_size,), model.model.norm.weight, config.rms_norm_eps)
-    return normed
+    return normed, pointers
 
 
 class _Block:
@@ -175,9 +187,37 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor
     return torch.bmm(scores.softmax(-1), value.reshape(-1, num_keys, head_dim)).view(query.shape)
 
 
-def losses(model: Qwen2ForCausalLM, head: Tensor, ids: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss of each token with a weight, and where those stand: (num,), (rows, length - 1) of booleans."""
+def losses(
+    model: Qwen2ForCausalLM, head: Tensor, ids: Tensor, weights: Tensor, sources: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of each token with a weight, where those stand, and the loss of pointing.
+
+    Shapes: (num,), (rows, length - 1) of booleans, ().
+    """
     counted = weights[:, 1:] > 0
-    states = hidden_states(model, head, ids[:, :-1])[counted].bfloat16()
-    logits = F.linear(states, model.lm_head.weight.bfloat16()).float()
-    return F.cross_entropy(logits, ids[:, 1:][counted], reduction="none"), counted
+    states, pointers = hidden_states(model, head, ids[:, :-1])
+    logits = F.linear(states[counted].bfloat16(), model.lm_head.weight.bfloat16()).float()
+    each = F.cross_entropy(logits, ids[:, 1:][counted], reduction="none")
+    if sources is None:
+        return each, counted, torch.zeros(())
+    return each, counted, pointing_loss(pointers, sources[:, 1:], weights[:, 1:])
+
+
+def pointing_loss(pointers: list[tuple[Tensor, Tensor]], sources: Tensor, weights: Tensor) -> Tensor:
+    """How far each pointing head is, before an answer's token, from looking at the token that it repeats.
+
+    ``sources`` and ``weights`` are those of the tokens to come: (rows, length).
+    """
+    length = sources.shape[1]
+    known = sources >= 0
+    total = torch.zeros(())
+    if not bool(known.any()):
+        return total
+    row, place = known.nonzero(as_tuple=True)
+    weight = weights[known]
+    later = torch.full((length, length), float("-inf")).triu(1)
+    for query, key in pointers:
+        scores = torch.bmm(query, key.transpose(1, 2))[row, place].float() * query.shape[-1] ** -0.5
+        chances = F.log_softmax(scores + later[place], -1)
+        total = total - (chances.gather(1, sources[known][:, None])[:, 0] * weight).sum() / weight.sum()
+    return total / len(pointers)

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from qwen_struct.decode.model import load_model
-from training.batches import Row, example_row, head_ids
+from training.batches import READ_WEIGHT, Row, example_row, head_ids
 from training.kinds import make_example
 
 GROUP_SIZE = 64  # divides the widths of mini, 256 and 704; 128 does not
@@ -77,7 +77,7 @@ def answer_loss(network: PreTrainedModel, rows: list[Row]) -> float:
         ids = torch.tensor([row.ids])
         logits: Any = network(input_ids=ids).logits
         losses = torch.nn.functional.cross_entropy(logits[0, :-1].float(), ids[0, 1:], reduction="none")
-        answered = torch.tensor(row.weights[1:]) == 1.0
+        answered = torch.tensor(row.weights[1:]) > READ_WEIGHT
         total, count = total + float(losses[answered].sum()), count + int(answered.sum())
     return total / count
 

@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import Qwen2ForCausalLM
 
-from training.batches import CURRICULA, Batch, Row, batches, example_row, head_ids, pad, stage_at
+from training.batches import CURRICULA, READ_WEIGHT, Batch, Row, batches, example_row, head_ids, pad, stage_at
 from training.copying import make_exercise
 from training.kinds import GROUPS
 from training.muon import make_optimizers
@@ -33,6 +33,7 @@ from training.variants import make_variant
 SEED = 20240315
 WARM_UP = 40
 LR_MATRICES, LR_REST = 0.02, 3e-3
+POINTING_WEIGHT = 0.5
 AVERAGED = 0.997  # of the running average of the weights, which stands in for a cooldown when measuring
 SAVE_EVERY, EVALUATE_EVERY = 300.0, 1800.0  # seconds
 
@@ -71,9 +72,9 @@ class Run:
 
     def train_on(self, batch: Batch, rate: float) -> dict[str, tuple[float, int]]:
         """One step at ``rate`` of the full learning rate; the answers' loss, summed, and their tokens by kind."""
-        each, counted = losses(self.model, self.head, batch.ids, batch.weights)
+        each, counted, pointing = losses(self.model, self.head, batch.ids, batch.weights, batch.sources)
         weight = batch.weights[:, 1:][counted]
-        ((each * weight).sum() / weight.sum()).backward()
+        ((each * weight).sum() / weight.sum() + POINTING_WEIGHT * pointing).backward()
         for optimizer, lr in zip(self.optimizers, self.base, strict=True):
             optimizer.param_groups[0]["lr"] = lr * rate
             optimizer.step()
@@ -101,7 +102,7 @@ def by_kind(batch: Batch, each: Tensor, weight: Tensor, counted: Tensor) -> dict
     rows = counted.nonzero()[:, 0]
     sums: dict[str, tuple[float, int]] = {}
     for index, kind in enumerate(batch.kinds):
-        chosen = each[(rows == index) & (weight == 1.0)]
+        chosen = each[(rows == index) & (weight > READ_WEIGHT)]
         total, count = sums.get(kind, (0.0, 0))
         sums[kind] = (total + float(chosen.sum()), count + len(chosen))
     return sums
@@ -126,7 +127,7 @@ def held_out_loss(model: Qwen2ForCausalLM, head: Tensor, rows: list[Row]) -> flo
     sums: dict[str, tuple[float, int]] = {}
     for index, row in enumerate(rows):
         batch = pad([row])
-        each, counted = losses(model, head, batch.ids, batch.weights)
+        each, counted, _ = losses(model, head, batch.ids, batch.weights)
         found = by_kind(batch, each, batch.weights[:, 1:][counted], counted)
         sums |= {f"{index} {kind}": pair for kind, pair in found.items()}
     return mean(sums)
@@ -196,8 +197,9 @@ def main() -> None:
     parser.add_argument("--curriculum", choices=sorted(CURRICULA), default="reader")
     parser.add_argument("--steps", type=int, default=100_000, help="where to stop, counted from the very beginning")
     parser.add_argument("--cooldown", type=int, default=0, help="steps in which the learning rate falls to zero")
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     torch.manual_seed(SEED)
     options.out.mkdir(parents=True, exist_ok=True)
     run = Run(options.out, Tokenizer.from_file(str(options.out / "tokenizer.json")), options.curriculum)
