@@ -21,7 +21,7 @@ from training.copying import make_exercise
 from training.documents import Example, Style
 from training.fields import COLUMNS, HEADER, names
 from training.kinds import KINDS, make_example
-from training.pointing import NOWHERE, START, STRUCTURE, weights_of
+from training.pointing import NOWHERE, START, STRUCTURE, sources_of, weights_of
 from training.spelling import DATES, DATES_ZH, SMALL, SMALL_ZH, Spelling, capital_zh
 from training.templates import Filling, tidy
 from training.variants import CLASSES, FOLDER, MAKERS, make_variant, original
@@ -246,7 +246,7 @@ def test_training_reads_the_prompt_that_the_extractor_sends(tokenizer, name):
 
 
 def test_values_point_to_where_they_stand(tokenizer):
-    """Each copied token has its twin in the document; what stands twice or is spelled anew has none."""
+    """Each copied token has its twin in the document; what stands twice has none."""
     backend = tokenizer.backend_tokenizer
     text = "Pad 4\nBuyer: Halden AG\nTotal: 12,50\nCity: Köln\nCounty: Köln\nPin: 4711"
     value = {"buyer": "Halden AG", "total": 12.5, "city": "Köln", "pin": "471", "said": 'a "b"', "to": "4711"}
@@ -254,7 +254,30 @@ def test_values_point_to_where_they_stand(tokenizer):
     assert row.sources is not None
     found = [(index, source) for index, source in enumerate(row.sources) if source != NOWHERE]
     assert all(row.ids[index] == row.ids[source] and source < index for index, source in found)
-    assert backend.decode([row.ids[index] for index, _ in found]).replace(" ", "") == "HaldenAG4711"
+    assert backend.decode([row.ids[index] for index, _ in found]).replace(" ", "") == "HaldenAG1254711"
+
+
+@pytest.mark.parametrize(
+    "value, text, pointed",
+    [
+        ("2019-03-05", "due 5.3.2019", {0: "2", 3: "9", 6: "3", 9: "5"}),
+        ("2019-03-05", "由2019年03月05日起", {0: "2", 5: "0", 6: "3", 8: "0", 9: "5"}),
+        ("2019-03-05", "March 5, 2019", {0: "2", 9: "5"}),
+        ("2019-03-05", "2019 or 2019-03-05", {}),
+        ("1234.5", "sum 1,234.50 EUR", {0: "1", 1: "2", 3: "4", 5: "5"}),
+        ("1234", "11234 12345 1.234", {0: "1", 3: "4"}),
+        ("12", "12.5 120 0,12", {}),
+    ],
+)
+def test_digits_that_are_spelled_anew_point_too(tokenizer, value, text, pointed):
+    backend = tokenizer.backend_tokenizer
+    answer, read = f'"{value}"' if "-" in value else value, f"12 1 {text}"
+    sources = sources_of(answer, backend.encode(answer), read, backend.encode(read), document=5)
+    first, offsets = answer.index(value[0]), backend.encode(read).offsets
+    at = {start - first: i for i, (start, _) in enumerate(backend.encode(answer).offsets)}
+    whole = value in text and text.count(value) == 1
+    assert {i: read[offsets[sources[at[i]]][0]] for i in pointed} == pointed
+    assert whole or pointed or set(sources) == {NOWHERE}
 
 
 def test_values_count_more_than_keys(tokenizer):
