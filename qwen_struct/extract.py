@@ -61,6 +61,7 @@ class Loading(TypedDict, total=False):
     quantization: str | None
     context_length: int | None
     check_memory: bool
+    compile: bool
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Batch:
     def num_reserved_with(self, answer: Answer) -> int:
         """The tokens of cache that the answers may come to need with another one, all rows as long as the longest."""
         longest = max(other.num_reserved for other in (*self.active, answer))
-        return (len(self.active) + 1) * longest
+        return self._slots.num_positions(len(self.active) + 1, longest)
 
     def admit(self, answer: Answer) -> list[Answer]:
         """Takes in an answer and reads its prompt; returns it if that was all there is to it."""

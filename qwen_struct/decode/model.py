@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import ModelError
+from .compiled import CompiledPasses, check_compiles
 from .device import available_bytes, choose_device, choose_dtype
 from .locate import locate
 from .memory import check_fits, plan_memory
 from .positions import context_length, extend_context
 from .quantisation import check_packages, quantisation_of, quantise_while_loading
 from .rows import use_rows
+from .slots import cache_name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -41,6 +43,7 @@ class Model:
     eos_token_ids: tuple[int, ...]
     context_length: int  # tokens, prompt and answer together
     device: torch.device
+    compiled: CompiledPasses | None = None  # how its passes are run where they are compiled
 
 
 def load_model(
@@ -52,6 +55,7 @@ def load_model(
     quantization: str | None = None,
     context_length: int | None = None,
     check_memory: bool = True,
+    compile: bool = False,
 ) -> Model:
     """Load the checkpoint called ``spec``: "mini", a folder, or a hub name such as "Qwen/Qwen2.5-7B-Instruct".
 
@@ -59,7 +63,7 @@ def load_model(
     ``quantization`` "bnb-4bit" or "bnb-8bit" quantises plain weights with bitsandbytes as they are read.
     ``context_length`` is the model's context in tokens; where that is more than the checkpoint's positions reach, YaRN
     extends them. ``check_memory`` refuses, before any weights are read, what will not fit into the device's free
-    memory with a short context.
+    memory with a short context. ``compile`` compiles the passes that write answers, see :mod:`.compiled`.
 
     Raises:
         ModelError: it cannot be found, is not a decoder-only language model, does not fit, or does not load.
@@ -75,6 +79,8 @@ def load_model(
         if context_length is not None:
             extend_context(name, config, context_length)
         target = choose_device(device)
+        if compile:
+            check_compiles(target)
         number_format = choose_dtype(dtype, target, config)
         bnb = None if quantization is None else quantise_while_loading(name, quantization, config, number_format)
         if check_memory:
@@ -85,6 +91,8 @@ def load_model(
             network = _load_network(name, folder, target, config=config, dtype=number_format, quantization_config=bnb)
     say(f"loaded {name} in {time.perf_counter() - start:.1f} s")
     model = wrap_model(network, tokenizer, name=name)
+    if compile:
+        model = replace(model, compiled=CompiledPasses(network, cache_name(network)))
     return model if context_length is None else replace(model, context_length=context_length)
 
 

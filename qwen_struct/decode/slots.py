@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from .compiled import capacity_for, rows_for, width_for
 from .rows import ROWS, RowsPass
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ class Slots:
         kinds = getattr(model.network.config.get_text_config(), "layer_types", None)
         self._takes_kinds = kinds is not None  # a mask for each kind of layer
         self._packs = attention == ROWS and self._takes_kinds
-        self._cache_name = _cache_name(model.network)
+        self._cache_name = cache_name(model.network)
+        self._compiled = model.compiled
+        self._whole: dict[int, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}  # by the number of rows
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
         self._capacity = 0
@@ -116,6 +119,10 @@ class Slots:
         after the other's: (num_wanted, n_vocab), in the network's own dtype and on its device.
         """
         lengths = [self.lengths[row] for row in range(first, first + len(inputs))]
+        width = width_for(max(map(len, inputs))) if self._compiled is not None and self._keys and first == 0 else None
+        if width is not None:
+            logits = self._read_compiled(inputs, lengths, wanted, width)
+            return self._noted(inputs, logits, first)
         layout = self._pass = self._laid_out(inputs, lengths, first)
         if layout.packed is not None:
             starts = [0, *accumulate(map(len, inputs))]
@@ -130,10 +137,49 @@ class Slots:
             number = {column: place for place, column in enumerate(kept)}
             rows = [row for row, of_row in enumerate(columns) for _ in of_row]
             logits = logits[rows, [number[column] for of_row in columns for column in of_row]]
+        return self._noted(inputs, logits, first)
+
+    def _noted(self, inputs: Sequence[Sequence[int]], logits: torch.Tensor, first: int) -> torch.Tensor:
         for row, ids in enumerate(inputs, first):
             self.lengths[row] += len(ids)
         self.num_passes += 1
         return logits
+
+    def _read_compiled(
+        self, inputs: Sequence[Sequence[int]], lengths: list[int], wanted: Sequence[Sequence[int]], width: int
+    ) -> torch.Tensor:
+        """The same with a compiled pass: padded to ``width`` and to a number of rows, over the rows' whole memory."""
+        assert self._compiled is not None
+        num_rows = rows_for(len(inputs))
+        self._grow(num_rows, max(length + len(ids) for length, ids in zip(lengths, inputs, strict=True)))
+        padded = [[*ids, *[0] * (width - len(ids))] for ids in inputs] + [[0] * width] * (num_rows - len(inputs))
+        numbers = torch.tensor([len(ids) for ids in inputs] + [0] * (num_rows - len(inputs)), device=self._device)
+        starts = torch.tensor(lengths + [0] * (num_rows - len(inputs)), device=self._device)[:, None]
+        columns = torch.arange(width, device=self._device)
+        is_token = columns < numbers[:, None]
+        positions = (starts + columns).masked_fill(~is_token, 0)
+        reach = self._capacity + 1
+        causal = torch.arange(reach, device=self._device) <= positions[:, :, None]
+        layout = RowsPass(0, num_rows, reach, positions, causal, is_token, ())
+        with torch.inference_mode():
+            logits = self._compiled(
+                torch.tensor(padded, device=self._device),
+                positions,
+                positions.masked_fill(~is_token, self._capacity),
+                self._masks(layout),
+                *self._whole_rows(num_rows),
+            )
+        rows = [row for row, places in enumerate(wanted) for _ in places]
+        return logits[rows, list(chain.from_iterable(wanted))]
+
+    def _whole_rows(self, num_rows: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The first rows' memory by layer, in tensors that stay the same until it grows."""
+        if num_rows not in self._whole:
+            keys, values = ([layer[:num_rows] for layer in kept] for kept in (self._keys, self._values))
+            for tensor in (*keys, *values):
+                torch._dynamo.mark_static_address(tensor)
+            self._whole[num_rows] = keys, values
+        return self._whole[num_rows]
 
     def _forward(self, token_ids: list[list[int]], positions: torch.Tensor, kept: list[int]) -> torch.Tensor:
         """The logits after the columns ``kept``, (rows, len(kept), n_vocab)."""
@@ -232,6 +278,12 @@ class Slots:
 
     # Memory. ----------------------------------------------------------------------------------------------------
 
+    def num_positions(self, num_rows: int, num_tokens: int) -> int:
+        """The positions that so many rows of so many tokens take."""
+        if self._compiled is None:
+            return num_rows * num_tokens
+        return rows_for(num_rows) * capacity_for(num_tokens)
+
     def _prepare(self, layers: Sequence[torch.Tensor], num_tokens: int) -> None:
         """Room for a new row that starts with ``layers``, (num_kv_heads, num_tokens, head_dim) each."""
         self._grow(len(self.lengths), num_tokens)
@@ -249,14 +301,16 @@ class Slots:
         if num_rows > before:
             self._num_rows = num_rows if num_rows == 1 else max(num_rows, min(2 * before, self._most_rows))
         if num_tokens > capacity:
-            self._capacity = -(-max(num_tokens, capacity + capacity // 4) // _STEP) * _STEP
+            step = -(-max(num_tokens, capacity + capacity // 4) // _STEP) * _STEP
+            self._capacity = step if self._compiled is None else capacity_for(num_tokens)
+        self._whole.clear()
         for kept in (self._keys, self._values):
             for layer, old in enumerate(kept):
                 kept[layer] = self._room(old[0])
                 kept[layer][:before, :, :capacity] = old[:, :, :capacity]
 
 
-def _cache_name(network: Any) -> str:
+def cache_name(network: Any) -> str:
     """What the network calls its cache: transformers 5.24 renames ``past_key_values``."""
     parameters = inspect.signature(getattr(network, "forward", network)).parameters
     return "cache" if "cache" in parameters else "past_key_values"
