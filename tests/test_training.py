@@ -333,7 +333,7 @@ def test_the_lean_forward_pass_is_qwen2s():
         vocab_size=100,
         hidden_size=128,
         intermediate_size=160,
-        num_hidden_layers=4,
+        num_hidden_layers=5,
         num_attention_heads=8,
         num_key_value_heads=8,
     )

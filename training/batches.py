@@ -44,7 +44,7 @@ CURRICULA = {
         Stage(0, 2048, 224, repeats=0.2, exercises=0.35, recall=0.4),
         Stage(240, 3072, 320, repeats=0.03, exercises=0.3, recall=0.2),
         Stage(800, 4096, 512, repeats=0.01, exercises=0.2, recall=0.1, variants=0.05),
-        Stage(2000, 6144, 640, exercises=0.12, recall=0.04, variants=0.08),
+        Stage(2000, 4096, 640, exercises=0.12, recall=0.04, variants=0.08),
         Stage(5000, 6144, 900, exercises=0.1, recall=0.02, variants=0.08, samples=0.01),
     ],
     "samples": [Stage(0, 4096, 1100, variants=0.5, samples=0.5)],

@@ -18,7 +18,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 LOOK_BACK = 4  # heads of the first layer that begin as views of the tokens 1, 2, 3 and 4 places back
 CONTEXTS = (1, 1, 1, 2, 2, 2, 3, 3)  # how many tokens each head of the second layer begins by matching
 SHARPNESS, MATCHING, PASSING_ON = 5.0, 3.0, 0.2  # of looking back, comparing and copying
-POINTING, POINTERS = (3,), 4  # layers whose first heads are trained to point, and how many of them
+POINTING = {3: 4, 4: 2}  # layers whose first heads are trained to point, and how many of them
 FAST, SLOW = 5, 7  # rotary frequencies below the first tell neighbours apart, those from the second on tell no places
 
 
@@ -79,9 +79,9 @@ def begin_with_copying(model: Qwen2ForCausalLM) -> None:
             projection.weight[places[head].start + slow] = MATCHING * rows
         second.v_proj.weight[places[head]] = inner[places[head]]
         second.o_proj.weight[:, places[head]] = PASSING_ON * inner[places[head]].T
-    for index in POINTING:
+    for index, count in POINTING.items():
         pointing = model.model.layers[index].self_attn
-        for head in range(POINTERS):
+        for head in range(count):
             pointing.v_proj.weight[places[head]] = inner[places[head]]
             pointing.o_proj.weight[:, places[head]] = PASSING_ON * inner[places[head]].T
 
@@ -128,8 +128,7 @@ def hidden_states(model: Qwen2ForCausalLM, head: Tensor, ids: Tensor) -> tuple[T
         block = _Block(layer, config)
         query, key, value = block.attended(first, cos[:num_head], sin[:num_head])
         queries, keys, values = block.attended(states, cos[num_head:], sin[num_head:])
-        if index in POINTING:
-            pointers += [(queries[:, head], keys[:, head]) for head in range(POINTERS)]
+        pointers += [(queries[:, number], keys[:, number]) for number in range(POINTING.get(index, 0))]
         shape = (len(ids), -1, -1, -1)
         keys = torch.cat((key.expand(shape), keys), 2)
         values = torch.cat((value.expand(shape), values), 2)

@@ -33,7 +33,7 @@ from training.variants import make_variant
 SEED = 20240315
 WARM_UP = 40
 LR_MATRICES, LR_REST = 0.02, 3e-3
-POINTING_WEIGHT = 0.5
+POINTING_WEIGHT = 1.0
 AVERAGED = 0.997  # of the running average of the weights, which stands in for a cooldown when measuring
 SAVE_EVERY, EVALUATE_EVERY = 300.0, 1800.0  # seconds
 
