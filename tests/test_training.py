@@ -21,6 +21,7 @@ from training.copying import make_exercise
 from training.documents import Example, Style
 from training.fields import COLUMNS, HEADER, names
 from training.kinds import KINDS, make_example
+from training.naming import make_naming
 from training.pointing import NOWHERE, START, STRUCTURE, sources_of, weights_of
 from training.spelling import DATES, DATES_ZH, SMALL, SMALL_ZH, Spelling, capital_zh
 from training.templates import Filling, tidy
@@ -379,3 +380,13 @@ def test_the_tokenizer_is_lossless_on_any_text(tokenizer):
         points = [rng.choice([rng.randrange(0x80), rng.randrange(0x110000)]) for _ in range(rng.randint(1, 30))]
         text = "".join(chr(point) for point in points if not 0xD800 <= point < 0xE000)
         assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
+
+
+def test_forms_say_what_is_asked_under_other_names():
+    differs = 0
+    for seed in range(200):
+        example = make_naming(Random(seed))
+        assert all(text in example.text for text in example.value.values())
+        differs += sum(key.replace("_", " ") not in example.text.lower() for key in example.value)
+        jsonschema.validate(example.value, example.schema)
+    assert differs > 400

@@ -15,6 +15,7 @@ from qwen_struct.prompt import SYSTEM, build_messages
 from training.copying import make_exercise, make_recall
 from training.documents import Example
 from training.kinds import make_example
+from training.naming import make_naming
 from training.pointing import NOWHERE, sources_of, weights_of
 from training.variants import make_variant, sample
 
@@ -33,6 +34,7 @@ class Stage:
     repeats: float = 0.0  # random tokens, again and again
     exercises: float = 0.0
     recall: float = 0.0  # as many look-ups to a row as go in
+    naming: float = 0.0
     variants: float = 0.0  # the shipped samples with other values
     samples: float = 0.0  # the shipped samples themselves
 
@@ -43,9 +45,9 @@ CURRICULA = {
     "reader": [
         Stage(0, 2048, 224, repeats=0.2, exercises=0.35, recall=0.4),
         Stage(240, 3072, 320, repeats=0.03, exercises=0.3, recall=0.2),
-        Stage(800, 4096, 512, repeats=0.01, exercises=0.2, recall=0.1, variants=0.05),
-        Stage(2000, 4096, 640, exercises=0.12, recall=0.04, variants=0.08),
-        Stage(5000, 6144, 900, exercises=0.1, recall=0.02, variants=0.08, samples=0.01),
+        Stage(800, 4096, 512, repeats=0.01, exercises=0.12, recall=0.05, naming=0.25, variants=0.05),
+        Stage(2000, 4096, 640, exercises=0.08, recall=0.02, naming=0.2, variants=0.08),
+        Stage(3500, 4096, 900, exercises=0.06, naming=0.1, variants=0.1, samples=0.01),
     ],
     "samples": [Stage(0, 4096, 1100, variants=0.5, samples=0.5)],
 }
@@ -137,6 +139,9 @@ def draw(tokenizer: Tokenizer, rng: Random, stage: Stage) -> Row:
     if choice < stage.recall:
         return example_row(tokenizer, make_recall(rng))
     choice -= stage.recall
+    if choice < stage.naming:
+        return example_row(tokenizer, make_naming(rng))
+    choice -= stage.naming
     if choice < stage.variants:
         return example_row(tokenizer, make_variant(rng))
     choice -= stage.variants
