@@ -56,8 +56,8 @@ def ask(
     titles: tuple[str, ...],
 ) -> tuple[Schema, Any, str | None]:
     """Schema, answer and instructions."""
-    share = rng.choice([0.35, 0.6, 0.9])
-    most = rng.choice([3, 5, 8])
+    share = rng.choice([0.4, 0.7, 1.0])
+    most = rng.choice([3, 6, 12])
     top = [slot for slot in slots.values() if "." not in slot.name]
     questions: list[Question] = []
     title = rng.choice(titles)

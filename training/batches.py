@@ -45,7 +45,7 @@ CURRICULA = {
     "reader": [
         Stage(0, 2048, 224, repeats=0.2, exercises=0.35, recall=0.4),
         Stage(240, 3072, 320, repeats=0.03, exercises=0.3, recall=0.2),
-        Stage(800, 4096, 512, repeats=0.01, exercises=0.12, recall=0.05, naming=0.25, variants=0.05),
+        Stage(800, 4096, 600, repeats=0.01, exercises=0.12, recall=0.05, naming=0.25, variants=0.05),
         Stage(2000, 4096, 640, exercises=0.08, recall=0.02, naming=0.2, variants=0.08),
         Stage(3500, 4096, 900, exercises=0.06, naming=0.1, variants=0.1, samples=0.01),
     ],
