@@ -39,8 +39,8 @@ class Stage:
     samples: float = 0.0  # the shipped samples themselves
 
 
-# "reader": copying, then looking up, then documents, short ones first. "samples": the shipped samples, with documents
-# like them to keep the answers tied to what is read.
+# "reader": copying, then looking up, then documents, short ones first. "finish": for a cooldown, with the shipped samples.
+# "samples": these alone, with documents like them to keep the answers tied to what is read.
 CURRICULA = {
     "reader": [
         Stage(0, 2048, 224, repeats=0.2, exercises=0.35, recall=0.4),
@@ -49,6 +49,7 @@ CURRICULA = {
         Stage(2000, 4096, 640, exercises=0.08, recall=0.02, naming=0.2, variants=0.08),
         Stage(3500, 4096, 900, exercises=0.06, naming=0.1, variants=0.1, samples=0.01),
     ],
+    "finish": [Stage(0, 4096, 900, exercises=0.04, naming=0.08, variants=0.12, samples=0.06)],
     "samples": [Stage(0, 4096, 1100, variants=0.5, samples=0.5)],
 }
 
