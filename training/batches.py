@@ -39,7 +39,7 @@ class Stage:
     samples: float = 0.0  # the shipped samples themselves
 
 
-# "reader": copying, then looking up, then documents, short ones first. "finish": for a cooldown, with the shipped samples.
+# "reader": copying, then looking up, then documents, short ones first. "finish": for a cooldown, with shipped samples.
 # "samples": these alone, with documents like them to keep the answers tied to what is read.
 CURRICULA = {
     "reader": [

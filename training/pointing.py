@@ -28,11 +28,10 @@ def weights_of(answer: str, encoding: Encoding) -> list[float]:
     by_char = [STRUCTURE] * len(answer)
     for leaf in leaves(answer):
         first = leaf.start() + (answer[leaf.start()] == '"')
-        by_char[first : leaf.end()] = [START] + [VALUE] * (leaf.end() - first - 1)
-    weights = []
-    for start, end in encoding.offsets:
-        weights.append(max(by_char[start:end], default=VALUE))  # what stands after the answer is its end
-    return weights
+        last = leaf.end() + (answer[leaf.start()] != '"')  # a quote ends a string, what follows ends a number
+        by_char[first:last] = [START] + [VALUE] * (last - first - 1)
+    # what stands after the answer is its end
+    return [max(by_char[start:end], default=VALUE) for start, end in encoding.offsets]
 
 
 def sources_of(answer: str, encoding: Encoding, read: str, read_encoding: Encoding, document: int) -> list[int]:
