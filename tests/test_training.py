@@ -247,7 +247,7 @@ def test_training_reads_the_prompt_that_the_extractor_sends(tokenizer, name):
 
 
 def test_values_point_to_where_they_stand(tokenizer):
-    """Each copied token has its twin in the document; what stands twice has none."""
+    """Each copied token has its twin in the document; what stands more often than it is asked for has none."""
     backend = tokenizer.backend_tokenizer
     text = "Pad 4\nBuyer: Halden AG\nTotal: 12,50\nCity: Köln\nCounty: Köln\nPin: 4711"
     value = {"buyer": "Halden AG", "total": 12.5, "city": "Köln", "pin": "471", "said": 'a "b"', "to": "4711"}
@@ -256,6 +256,10 @@ def test_values_point_to_where_they_stand(tokenizer):
     found = [(index, source) for index, source in enumerate(row.sources) if source != NOWHERE]
     assert all(row.ids[index] == row.ids[source] and source < index for index, source in found)
     assert backend.decode([row.ids[index] for index, _ in found]).replace(" ", "") == "HaldenAG1254711"
+    twice = example_row(backend, Example({"type": "object"}, text, {"a": "Köln", "b": "Köln"}, "form", "en"))
+    assert twice.sources is not None
+    pointed = [source for source in twice.sources if source != NOWHERE]
+    assert pointed == sorted(pointed) and len(set(pointed)) == 2 * len(backend.encode("Köln").ids)
 
 
 @pytest.mark.parametrize(

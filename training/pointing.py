@@ -2,12 +2,13 @@
 
 A small model learns to look values up much sooner when it is told where they stand: one head of attention is trained
 to point there (``network.pointing_loss``). Of numbers and dates that are spelled anew the digits are pointed to. Where
-a value stands in several places nothing is said.
+a value stands more often than it is asked for nothing is said.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from tokenizers import Encoding
@@ -41,10 +42,17 @@ def sources_of(answer: str, encoding: Encoding, read: str, read_encoding: Encodi
     """
     sources = [NOWHERE] * len(encoding.ids)
     answer_at, read_at = _first_tokens(encoding), _first_tokens(read_encoding)
-    for leaf in leaves(answer):
-        value, first = leaf.group().strip('"'), leaf.start() + leaf.group().startswith('"')
-        place = _only_place(value, read, document)
-        pairs = [(first, place)] if place >= 0 else [(first + i, k) for i, k in _spelled_anew(value, read, document)]
+    asked = list(leaves(answer))
+    told = Counter(_spelled(leaf) for leaf in asked)
+    places = {value: _places(value, read, document) for value in told}
+    seen: Counter[str] = Counter()
+    for leaf in asked:
+        value, first = _spelled(leaf), leaf.start() + leaf.group().startswith('"')
+        if len(places[value]) == told[value]:  # as often as it is asked for: in the same order
+            pairs = [(first, places[value][seen[value]])]
+        else:
+            pairs = [] if places[value] else [(first + i, k) for i, k in _spelled_anew(value, read, document)]
+        seen[value] += 1
         for char, place in pairs:
             token, source = answer_at.get(char), read_at.get(place)
             while token is not None and source is not None and token < len(sources) and source < len(read_encoding.ids):
@@ -55,6 +63,10 @@ def sources_of(answer: str, encoding: Encoding, read: str, read_encoding: Encodi
                     break
                 token, source = token + 1, source + 1
     return sources
+
+
+def _spelled(leaf: re.Match[str]) -> str:
+    return leaf.group().strip('"')
 
 
 def _first_tokens(encoding: Encoding) -> dict[int, int]:
@@ -101,20 +113,18 @@ def _date_digits(value: str, read: str, document: int) -> list[tuple[int, int]]:
     return pairs
 
 
-def _only_place(value: str, read: str, document: int) -> int:
-    """Where ``value`` stands as a word of its own, if that is one place; else -1."""
+def _places(value: str, read: str, document: int) -> list[int]:
+    """Where ``value`` stands as a word of its own."""
     if not value or "\\" in value:
-        return -1
+        return []
+    places = []
     place = read.find(value, document)
-    found = -1
     while place >= 0:
         before, after = read[place - 1 : place], read[place + len(value) : place + len(value) + 1]
         if not (_joined(before, value[0]) or _joined(value[-1], after)):
-            if found >= 0:
-                return -1
-            found = place
+            places.append(place)
         place = read.find(value, place + 1)
-    return found
+    return places
 
 
 def _joined(left: str, right: str) -> bool:
