@@ -380,6 +380,28 @@ def test_pointing_is_judged_by_the_weights_of_attention():
     assert pointing_loss(looks, torch.full((1, 6), -1), weights) == 0
 
 
+def test_attention_is_kept_from_certainty(small):
+    torch = pytest.importorskip("torch")
+    from training.network import hidden_states, keep_scores_small, make_config, make_model
+
+    torch.manual_seed(0)
+    backend = small.backend_tokenizer
+    model, head = make_model(make_config(backend)), torch.tensor(head_ids(backend))
+    ids = torch.randint(3, backend.get_vocab_size() - 3, (2, 20))
+    largest: list = []
+    with torch.no_grad():
+        model.model.layers[2].self_attn.q_proj.weight *= 1000
+        hidden_states(model, head, ids, largest)
+        others = [tuple(layer.self_attn.q_proj.weight.flatten()[:9].tolist()) for layer in model.model.layers]
+        assert largest[2].max() > 100 > largest[3].max()
+        keep_scores_small(model, head, ids, most=50.0)
+        after: list = []
+        hidden_states(model, head, ids, after)
+    assert 45 < after[2].max() < 55 and torch.allclose(after[3], largest[3], rtol=0.3)
+    same = [tuple(layer.self_attn.q_proj.weight.flatten()[:9].tolist()) for layer in model.model.layers]
+    assert [i for i in range(6) if same[i] != others[i]] == [2]
+
+
 def test_the_tokenizer_is_lossless_on_any_text(tokenizer):
     rng = Random(3)
     for _ in range(300):

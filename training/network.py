@@ -111,10 +111,13 @@ def inverse_frequencies(config: Qwen2Config) -> Tensor:
     return 1.0 / base ** (torch.arange(0, head_dim, 2).float() / head_dim)
 
 
-def hidden_states(model: Qwen2ForCausalLM, head: Tensor, ids: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+def hidden_states(
+    model: Qwen2ForCausalLM, head: Tensor, ids: Tensor, largest: list[Tensor] | None = None
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
     """Of ``head`` (num_head,) and ``ids`` (rows, length) the last layer's states, normed: (rows, length, width).
 
-    Beside them queries (rows, length, head_dim) and keys (rows, length, head_dim) of the heads that point.
+    Beside them queries (rows, length, head_dim) and keys (rows, length, head_dim) of the heads that point. ``largest``
+    gets, for each layer, its heads' largest scores.
     """
     pointers = []
     config = model.config
@@ -132,6 +135,8 @@ def hidden_states(model: Qwen2ForCausalLM, head: Tensor, ids: Tensor) -> tuple[T
         shape = (len(ids), -1, -1, -1)
         keys = torch.cat((key.expand(shape), keys), 2)
         values = torch.cat((value.expand(shape), values), 2)
+        if largest is not None:
+            largest.append(_largest_score(queries, keys, mask[num_head:]))
         first = block.rest(first, attention(query, key, value, mask[:num_head, :num_head]))
         states = block.rest(states, attention(queries, keys, values, mask[num_head:]))
     normed: Tensor = F.rms_norm(states, (config.hidden_size,), model.model.norm.weight, config.rms_norm_eps)
@@ -184,6 +189,29 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor
         alpha=head_dim**-0.5,
     )
     return torch.bmm(scores.softmax(-1), value.reshape(-1, num_keys, head_dim)).view(query.shape)
+
+
+@torch.no_grad()
+def keep_scores_small(model: Qwen2ForCausalLM, head: Tensor, ids: Tensor, most: float = 60.0) -> None:
+    """Scales down query and key of each head whose scores of attention go beyond ``most`` for ``ids``.
+
+    Muon lets them grow without end, and a head that looks at one place with certainty learns nothing more. Source:
+    "Kimi K2: Open Agentic Intelligence" (2025), QK-Clip.
+    """
+    largest: list[Tensor] = []
+    hidden_states(model, head, ids, largest)
+    head_dim = model.config.hidden_size // model.config.num_attention_heads
+    for layer, of_heads in zip(model.model.layers, largest, strict=True):
+        factor = (most / of_heads).clamp(max=1).sqrt().repeat_interleave(head_dim)
+        for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj):
+            projection.weight *= factor[:, None]
+            projection.bias *= factor
+
+
+def _largest_score(query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
+    """Of each head, the score farthest from 0: (heads,)."""
+    scores = query.float() @ key.float().transpose(-1, -2) * query.shape[-1] ** -0.5
+    return scores.masked_fill(mask < 0, 0.0).abs().amax((0, 2, 3))
 
 
 def losses(

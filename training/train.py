@@ -27,13 +27,14 @@ from training.batches import CURRICULA, READ_WEIGHT, Batch, Row, batches, exampl
 from training.copying import make_exercise
 from training.kinds import GROUPS
 from training.muon import make_optimizers
-from training.network import losses, make_config, make_model
+from training.network import keep_scores_small, losses, make_config, make_model
 from training.variants import make_variant
 
 SEED = 20240315
 WARM_UP = 40
 LR_MATRICES, LR_REST = 0.02, 3e-3
 POINTING_WEIGHT = 1.0
+CLIP_EVERY = 10  # steps
 AVERAGED = 0.997  # of the running average of the weights, which stands in for a cooldown when measuring
 SAVE_EVERY, EVALUATE_EVERY = 300.0, 1800.0  # seconds
 
@@ -79,6 +80,8 @@ class Run:
             optimizer.param_groups[0]["lr"] = lr * rate
             optimizer.step()
             optimizer.zero_grad()
+        if self.step % CLIP_EVERY == 0:
+            keep_scores_small(self.model, self.head, batch.ids)
         self.step += 1
         self.tokens += batch.ids.numel()
         keep = min(AVERAGED, self.step / (self.step + 10))
