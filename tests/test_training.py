@@ -418,3 +418,18 @@ def test_forms_say_what_is_asked_under_other_names():
         differs += sum(key.replace("_", " ") not in example.text.lower() for key in example.value)
         jsonschema.validate(example.value, example.schema)
     assert differs > 400
+
+
+def test_fields_are_counted_by_place():
+    pytest.importorskip("transformers")
+    from training.evaluate import HAND_WRITTEN, Score, hand_written
+
+    counts = Score()
+    counts.add({"a": 1, "b": ["x", None]}, {"a": True, "b": ["x"]}, True)
+    assert (counts.right, counts.wanted, counts.given, counts.whole) == (1, 3, 2, 0)
+    other = Score()
+    other.add({"a": 1}, {"a": 1}, True)
+    counts.merge(other)
+    assert (counts.right, counts.wanted, counts.given, counts.whole, counts.documents) == (2, 4, 3, 1, 2)
+    assert counts.f1 == 4 / 7
+    assert sum(map(len, hand_written(HAND_WRITTEN).values())) >= 60

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ from training.copying import make_exercise
 from training.documents import Example
 from training.kinds import GROUPS, KINDS, make_example
 from training.variants import MAKERS, make_variant, original
+
+HAND_WRITTEN = Path(__file__).parent.parent / "tests" / "data" / "documents"
 
 
 @dataclass
@@ -39,6 +43,10 @@ class Score:
         self.documents, self.finished = self.documents + 1, self.finished + finished
         self.whole += finished and given == wanted
 
+    def merge(self, other: Score) -> None:
+        for name in vars(self):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     @property
     def f1(self) -> float:
         return 2 * self.right / max(1, self.wanted + self.given)
@@ -46,6 +54,9 @@ class Score:
     def summary(self) -> dict[str, float | int]:
         return {
             "documents": self.documents,
+            "right": self.right,
+            "wanted": self.wanted,
+            "given": self.given,
             "field_f1": round(self.f1, 4),
             "whole": round(self.whole / max(1, self.documents), 4),
             "finished": round(self.finished / max(1, self.documents), 4),
@@ -99,28 +110,54 @@ def quick_score(model: Qwen2ForCausalLM, tokenizer: Path, count: int = 8) -> dic
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="mini")
-    parser.add_argument("--count", type=int, default=4, help="documents of each kind")
-    options = parser.parse_args()
-    extractor = Extractor(options.model)
-    groups = {"samples": [original(name) for name in sorted(MAKERS)]}
-    seeds = [Random(f"test-{i}").random() for i in range(options.count)]
+def hand_written(folder: Path) -> dict[str, list[Example]]:
+    """Documents that no generator made, by kind and language."""
+    groups: dict[str, list[Example]] = defaultdict(list)
+    for path in sorted(folder.glob("*.json")):
+        kind, lang, _ = path.stem.rsplit("-", 2)
+        document = json.loads(path.read_text(encoding="utf-8"))
+        groups[f"hand-written: {kind}, {lang}"].append(
+            Example(document["schema"], document["text"], document["value"], kind, lang)
+        )
+    return groups
+
+
+def all_groups(count: int) -> dict[str, list[Example]]:
+    """What is measured, by a title whose part before a colon or comma groups are summed up by."""
+    groups = {"samples": [original(name) for name in sorted(MAKERS)], **hand_written(HAND_WRITTEN)}
+    seeds = [Random(f"test-{i}").random() for i in range(count)]
     groups["exercises"] = [make_exercise(Random(seed)) for seed in seeds]
     for name in sorted(MAKERS):
         groups[f"variants of {name}"] = [make_variant(Random(seed), name) for seed in seeds]
     for kind in sorted(KINDS | TEMPLATED):
         for lang in ("en", "zh"):
             groups[f"documents: {kind}, {lang}"] = [make_example(Random(seed), kind, lang) for seed in seeds]
-    many = [Random(f"test-{i}").random() for i in range(10 * options.count)]
+    many = [Random(f"test-{i}").random() for i in range(10 * count)]
     for lang in ("en", "zh"):
         groups[f"unseen names, {lang}"] = [make_example(Random(seed), lang=lang, unseen=True) for seed in many]
         groups[f"unseen layouts, {lang}"] = [make_example(Random(seed), lang=lang, held_out=True) for seed in many]
         for kind in sorted(UNSEEN_KINDS):
             groups[f"unseen kind: {kind}, {lang}"] = [make_example(Random(seed), kind, lang) for seed in seeds]
-    for title, examples in groups.items():
-        print(json.dumps({"group": title, **score(extractor, examples).summary()}, ensure_ascii=False), flush=True)
+    return groups
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--count", type=int, default=4, help="documents of each kind")
+    parser.add_argument("--part", default="0/1", help="n/m: every m-th group from the n-th on, to share the work")
+    options = parser.parse_args()
+    extractor = Extractor(options.model)
+    first, step = map(int, options.part.split("/"))
+    sums: dict[str, Score] = defaultdict(Score)
+    for title, examples in list(all_groups(options.count).items())[first::step]:
+        counts = score(extractor, examples)
+        print(json.dumps({"group": title, **counts.summary()}, ensure_ascii=False), flush=True)
+        group = re.split("[:,]| of ", title)[0]
+        for key in (group, f"{group}, {examples[0].lang}"):
+            sums[key].merge(counts)
+    for title, counts in sums.items():
+        print(json.dumps({"all": title, **counts.summary()}, ensure_ascii=False), flush=True)
 
 
 if __name__ == "__main__":
