@@ -11,7 +11,7 @@ net_margin       11.3
 employees        2184
 outlook          raised
 Net profit / revenue is 11.3%
-84 tokens, finished by 'stop': {"company": "Halden Instruments plc", "p...
+91 tokens, finished by 'stop': {"company": "Halden Instruments plc", "p...
 """
 
 from pathlib import Path

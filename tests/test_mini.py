@@ -62,7 +62,7 @@ def test_the_chat_template_is_chatml(tokenizer):
 
 def test_the_weights_fit_in_the_package():
     config = json.loads((MINI / "config.json").read_text())
-    assert config["model_type"] == "qwen2" and config["vocab_size"] == 1024
+    assert config["model_type"] == "qwen2" and config["vocab_size"] == 2048
     assert (MINI / "model.safetensors").stat().st_size < 30e6
 
 

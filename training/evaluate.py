@@ -154,8 +154,10 @@ def main() -> None:
         counts = score(extractor, examples)
         print(json.dumps({"group": title, **counts.summary()}, ensure_ascii=False), flush=True)
         group = re.split("[:,]| of ", title)[0]
-        for key in (group, f"{group}, {examples[0].lang}"):
-            sums[key].merge(counts)
+        sums[group].merge(counts)
+        languages = {example.lang for example in examples}
+        if len(languages) == 1:
+            sums[f"{group}, {languages.pop()}"].merge(counts)
     for title, counts in sums.items():
         print(json.dumps({"all": title, **counts.summary()}, ensure_ascii=False), flush=True)
 
