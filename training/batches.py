@@ -47,9 +47,9 @@ CURRICULA = {
         Stage(240, 3072, 320, repeats=0.03, exercises=0.3, recall=0.2),
         Stage(800, 4096, 600, repeats=0.01, exercises=0.12, recall=0.05, naming=0.25, variants=0.05),
         Stage(2000, 4096, 640, exercises=0.08, recall=0.02, naming=0.2, variants=0.08),
-        Stage(3500, 4096, 900, exercises=0.06, naming=0.1, variants=0.1, samples=0.01),
+        Stage(3000, 6144, 1100, exercises=0.06, naming=0.1, variants=0.1, samples=0.01),
     ],
-    "finish": [Stage(0, 4096, 900, exercises=0.04, naming=0.08, variants=0.12, samples=0.06)],
+    "finish": [Stage(0, 6144, 1100, exercises=0.04, naming=0.08, variants=0.12, samples=0.06)],
     "samples": [Stage(0, 4096, 1100, variants=0.5, samples=0.5)],
 }
 

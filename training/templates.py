@@ -32,7 +32,7 @@ YES_NO = [("yes", "no"), ("Yes", "No"), ("Y", "N"), ("true", "false"), ("✓", "
 YES_NO_ZH = [("是", "否"), ("是", "否"), ("有", "无"), ("√", "×"), ("可以", "不可以")]
 LIST_MARKS = [(", ", ", "), (", ", ", "), (", ", " and "), (", ", " and "), ("; ", "; "), (" / ", " / ")]
 PLAIN_SHARE = 0.12  # of documents, those that are but labels and tables of whatever the kind has
-FILLER_SHARE = 0.12  # of documents, those with long paragraphs that have nothing to do with the matter
+FILLER_SHARE = 0.25  # of documents, those with long paragraphs that have nothing to do with the matter
 
 
 @dataclass(frozen=True)
@@ -356,7 +356,7 @@ def with_noise(rng: Random, kind: Kind, lang: str, text: str) -> str:
     pool = kind.noise_zh if lang == "zh" else kind.noise
     chosen = rng.sample(pool, min(len(pool), rng.choice([0, 0, 1, 1, 2])))
     if rng.random() < FILLER_SHARE:
-        chosen += rng.sample(FILLER[lang], rng.randint(1, 4))
+        chosen += rng.sample(FILLER[lang], rng.randint(1, rng.choice([4, 4, 9])))
     parts = text.split("\n\n")
     for sentence in chosen:
         place = rng.choice([len(parts), rng.randint(1, len(parts))])
