@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from training.network import PRECISION
+
 
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is orthogonalised, so that every direction of a matrix learns at the same pace.
@@ -32,10 +34,10 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
-    """Nearly ``U V^T`` of ``matrix``, by a quintic Newton-Schulz iteration in bfloat16."""
+    """Nearly ``U V^T`` of ``matrix``, by a quintic Newton-Schulz iteration."""
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).bfloat16()
+    x = (matrix.T if tall else matrix).to(PRECISION)
     x = x / (x.norm() + 1e-7)
     for _ in range(steps):
         gram = x @ x.T

@@ -48,7 +48,7 @@ class Run:
         self.average = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         self.optimizers = make_optimizers(self.model, LR_MATRICES, LR_REST)
         self.base = [o.param_groups[0]["lr"] for o in self.optimizers]
-        self.step = self.tokens = 0
+        self.step = self.tokens = self.began = 0
         self.head = torch.tensor(head_ids(tokenizer))
 
     def load(self, path: Path) -> None:
@@ -58,6 +58,12 @@ class Run:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step, self.tokens = state["step"], state["tokens"]
+
+    def begin_with(self, folder: Path, step: int) -> None:
+        """Take exported weights, as if they had come from ``step`` steps here; the optimisers start afresh."""
+        self.model.load_state_dict(Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32).state_dict())
+        self.average = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self.step = self.began = step
 
     def save(self, name: str) -> None:
         state = {
@@ -84,7 +90,7 @@ class Run:
             keep_scores_small(self.model, self.head, batch.ids)
         self.step += 1
         self.tokens += batch.ids.numel()
-        keep = min(AVERAGED, self.step / (self.step + 10))
+        keep = min(AVERAGED, (self.step - self.began) / (self.step - self.began + 10))
         for name, tensor in self.model.state_dict().items():
             self.average[name].lerp_(tensor, 1 - keep)
         return by_kind(batch, each.detach(), weight, counted)
@@ -166,7 +172,7 @@ def train(run: Run, last_step: int, cooldown: int) -> None:
     for batch in batches(run.tokenizer, SEED, run.step, run.curriculum):
         if run.step >= last_step or stopped:
             break
-        rate = min(1.0, (run.step + 1) / WARM_UP, (last_step - run.step) / cooldown if cooldown else 1.0)
+        rate = min(1.0, (run.step - run.began + 1) / WARM_UP, (last_step - run.step) / cooldown if cooldown else 1.0)
         for kind, (total, count) in run.train_on(batch, rate).items():
             sums[kind][0] += total
             sums[kind][1] += count
@@ -200,6 +206,8 @@ def main() -> None:
     parser.add_argument("--curriculum", choices=sorted(CURRICULA), default="reader")
     parser.add_argument("--steps", type=int, default=100_000, help="where to stop, counted from the very beginning")
     parser.add_argument("--cooldown", type=int, default=0, help="steps in which the learning rate falls to zero")
+    parser.add_argument("--weights", type=Path, help="a model's folder to start from, where there is no checkpoint yet")
+    parser.add_argument("--first-step", type=int, default=0, help="where in the curriculum such a start stands")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -208,6 +216,8 @@ def main() -> None:
     run = Run(options.out, Tokenizer.from_file(str(options.out / "tokenizer.json")), options.curriculum)
     if (options.out / "checkpoint.pt").exists():
         run.load(options.out / "checkpoint.pt")
+    elif options.weights is not None:
+        run.begin_with(options.weights, options.first_step)
     train(run, options.steps, options.cooldown)
 
 
