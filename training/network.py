@@ -15,6 +15,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from training.fused import gated, normed, turned
+
 LOOK_BACK = 4  # heads of the first layer that begin as views of the tokens 1, 2, 3 and 4 places back
 CONTEXTS = (1, 1, 1, 2, 2, 2, 3, 3)  # how many tokens each head of the second layer begins by matching
 SHARPNESS, MATCHING, PASSING_ON = 5.0, 3.0, 0.2  # of looking back, comparing and copying
@@ -125,8 +127,7 @@ def hidden_states(
     config = model.config
     num_head, length = head.shape[0], ids.shape[1]
     positions = torch.arange(num_head + length)[:, None] * inverse_frequencies(config)
-    angles = torch.cat((positions, positions), -1)
-    cos, sin = angles.cos().to(PRECISION), angles.sin().to(PRECISION)
+    cos, sin = (part.to(PRECISION)[:, None, None] for part in (positions.cos(), positions.sin()))
     mask = torch.full((num_head + length, num_head + length), float("-inf"), dtype=PRECISION).triu(1)
     first, states = model.model.embed_tokens(head)[None], model.model.embed_tokens(ids)
     for index, layer in enumerate(model.model.layers):
@@ -141,43 +142,35 @@ def hidden_states(
             largest.append(_largest_score(queries, keys, mask[num_head:]))
         first = block.rest(first, attention(query, key, value, mask[:num_head, :num_head]))
         states = block.rest(states, attention(queries, keys, values, mask[num_head:]))
-    normed: Tensor = F.rms_norm(states, (config.hidden_size,), model.model.norm.weight, config.rms_norm_eps)
-    return normed, pointers
+    return normed(states, config.rms_norm_eps) * model.model.norm.weight, pointers
 
 
 class _Block:
-    """A layer's weights, cast and put together once, for the head and the rows."""
+    """A layer's weights, put together with those of the norms before them and cast once, for the head and the rows."""
 
     def __init__(self, layer: Any, config: Qwen2Config) -> None:
         attn, mlp = layer.self_attn, layer.mlp
-        self.layer, self.config = layer, config
+        self.config = config
         projections = [attn.q_proj, attn.k_proj, attn.v_proj]
-        self.to_qkv = torch.cat([p.weight for p in projections]).to(PRECISION)
+        to_qkv = torch.cat([p.weight for p in projections]) * layer.input_layernorm.weight
+        up = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * layer.post_attention_layernorm.weight
+        self.to_qkv, self.up = to_qkv.to(PRECISION), up.to(PRECISION)
         self.qkv_bias = torch.cat([p.bias for p in projections]).to(PRECISION)
-        self.out = attn.o_proj.weight.to(PRECISION)
-        self.up = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]).to(PRECISION)
-        self.down = mlp.down_proj.weight.to(PRECISION)
+        self.out, self.down = attn.o_proj.weight.to(PRECISION), mlp.down_proj.weight.to(PRECISION)
 
     def attended(self, states: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Query, key and value, each (rows, heads, length, head_dim), the first two turned by their positions."""
-        num_heads = self.config.num_attention_heads
-        mixed = F.linear(self._norm(states, self.layer.input_layernorm), self.to_qkv, self.qkv_bias)
-        query, key, value = mixed.view(*mixed.shape[:2], 3, num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        return _turned(query, cos, sin), _turned(key, cos, sin), value
+        mixed = F.linear(self._normed(states), self.to_qkv, self.qkv_bias)
+        mixed = mixed.view(*mixed.shape[:2], 3, self.config.num_attention_heads, -1)
+        query, key = turned(mixed[:, :, :2], cos, sin).permute(2, 0, 3, 1, 4).unbind(0)
+        return query, key, mixed[:, :, 2].transpose(1, 2)
 
     def rest(self, states: Tensor, heads: Tensor) -> Tensor:
         states = states + F.linear(heads.transpose(1, 2).flatten(2), self.out)
-        gate, up = F.linear(self._norm(states, self.layer.post_attention_layernorm), self.up).chunk(2, -1)
-        return states + F.linear(F.silu(gate) * up, self.down)
+        return states + F.linear(gated(F.linear(self._normed(states), self.up)), self.down)
 
-    def _norm(self, states: Tensor, norm: Any) -> Tensor:
-        normed = F.rms_norm(states, (self.config.hidden_size,), norm.weight, self.config.rms_norm_eps)
-        return normed.to(PRECISION)
-
-
-def _turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    first, second = heads.chunk(2, -1)
-    return heads * cos + torch.cat((-second, first), -1) * sin
+    def _normed(self, states: Tensor) -> Tensor:
+        return normed(states, self.config.rms_norm_eps).to(PRECISION)
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
