@@ -433,3 +433,32 @@ def test_fields_are_counted_by_place():
     assert (counts.right, counts.wanted, counts.given, counts.whole, counts.documents) == (2, 4, 3, 1, 2)
     assert counts.f1 == 4 / 7
     assert sum(map(len, hand_written(HAND_WRITTEN).values())) >= 60
+
+
+def test_gradients_of_the_fused_operations():
+    """Beside those that PyTorch derives."""
+    torch = pytest.importorskip("torch")
+    from torch.nn.functional import rms_norm, silu
+
+    from training.fused import gated, normed, turned
+
+    torch.manual_seed(0)
+    states = torch.randn(2, 5, 16, dtype=torch.float64, requires_grad=True)
+    angles = torch.rand(5, 8, dtype=torch.float64)
+    weights = torch.randn(2, 5, 16, dtype=torch.float64)
+
+    def rotated(heads):
+        cos, sin = (torch.cat((part, part), -1) for part in (angles.cos(), angles.sin()))
+        first, second = heads.chunk(2, -1)
+        return heads * cos + torch.cat((-second, first), -1) * sin
+
+    pairs = [
+        (lambda s: turned(s, angles.cos(), angles.sin()), rotated),
+        (lambda s: normed(s, 1e-6), lambda s: rms_norm(s, (16,), None, 1e-6)),
+        (gated, lambda s: silu(s[..., :8]) * s[..., 8:]),
+    ]
+    for ours, theirs in pairs:
+        results = [operation(states) for operation in (ours, theirs)]
+        assert torch.allclose(*results)
+        gradients = [torch.autograd.grad((r * weights[..., : r.shape[-1]]).sum(), states)[0] for r in results]
+        assert torch.allclose(*gradients)

@@ -1,4 +1,4 @@
-"""Operations whose gradients PyTorch would compose of many passes over memory, which take a CPU as long as products do."""
+"""Operations with gradients of few passes over memory, on which a CPU spends as long as on products."""
 
 from __future__ import annotations
 
