@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 import threading
 from typing import Any
 
@@ -167,3 +169,27 @@ def test_threads_share_a_grammar(vocabulary: Vocabulary) -> None:
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_a_name_is_told_from_the_tokens_however_it_is_split(vocabulary: Vocabulary) -> None:
+    """Names with escaped quotes, short and long: a second one is refused, whether its end was met before or not."""
+    pieces = [b'{"', b', "', b'": 1', b'\\"', b"a\\", b'"b', b'\\\\"', b"ab", b'"a', b'": 1, "', b'b":', b"\\\\", b'a"']
+    tokens = [*BYTES, None, *pieces]
+    others = Vocabulary(tokens, n_vocab=300, eos_token_ids=[256])
+    schema = {"type": "object", "additionalProperties": {"type": "integer"}}
+    by_bytes, by_pieces = compile_schema(schema, vocabulary), compile_schema(schema, others)
+    names = ["a", "ab", 'a"', 'a"b', "a\\", "a\\\\", '\\"', "b" * 9, "ab" * 9 + '"', 'b"' + "b" * 9]
+    rng = random.Random(0)
+    verdicts = set()
+    for _ in range(600):
+        text = ("{" + ", ".join(f"{json.dumps(rng.choice(names))}: 1" for _ in range(3)) + "}").encode()
+        reference, matcher, at, alive = by_bytes.matcher(), by_pieces.matcher(), 0, True
+        expected = all(reference.accept_token(byte) for byte in text)
+        while at < len(text) and alive:
+            fitting = [n for n, token in enumerate(tokens) if token and text.startswith(token, at)]
+            token = rng.choice(fitting)
+            alive = matcher.accept_token(token)
+            at += len(tokens[token] or b"")
+        assert alive == expected, text
+        verdicts.add(alive)
+    assert verdicts == {True, False}

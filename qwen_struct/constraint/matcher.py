@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 _NOWHERE = memoryview(bytearray())
+_SHORT = 8  # tokens of a string that are looked at before the whole text
 
 
 class Matcher:
@@ -139,9 +140,12 @@ class Matcher:
         before = self._position
         position = before.successors.get(token_id)
         if position is None:
-            position = self._advance(token_id)
+            named = before.named
+            position = None if named is None else named.get((token_id, self._string()))
             if position is None:
-                return False
+                position = self._advance(token_id)
+                if position is None:
+                    return False
         self._positions.append(before)
         self._tokens.append(token_id)
         self._position = position
@@ -173,6 +177,18 @@ class Matcher:
 
     def _string(self) -> bytes:
         """What was read of the string that is open here; elsewhere, something without meaning."""
+        texts, tokens = self._vocabulary.tokens, self._tokens
+        text, before = b"", len(tokens)
+        while before > max(0, len(tokens) - _SHORT):  # most are a few tokens long
+            before -= 1
+            text = (texts[tokens[before]] or b"") + text
+            start = text.rfind(b'"')
+            if start > 0 and text[start - 1] != BACKSLASH:
+                return text[start:]
+        return self._long_string()
+
+    def _long_string(self) -> bytes:
+        """The same, of all that was read."""
         text = self._text()
         start = text.rfind(b'"')
         if start > 0 and text[start - 1] == BACKSLASH:
