@@ -15,6 +15,11 @@ ROWS = "qwen_struct_rows"  # the name of this attention among those of transform
 ROW_BY_ROW = ("cpu",)  # devices on which a call for each row costs less than padding
 
 
+def reads_row_by_row(device: torch.device) -> bool:
+    """Whether packed rows are attended to one by one, each to its own length."""
+    return device.type in ROW_BY_ROW
+
+
 class RowsPass(NamedTuple):
     """How one forward pass lies in the rows of a cache: which rows, how far they reach, where each token stands.
 
@@ -53,7 +58,7 @@ def attend(
 
     if not isinstance(attention_mask, RowsPass):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
-    if query.device.type in ROW_BY_ROW:
+    if reads_row_by_row(query.device):
         return _attend_row_by_row(module, query, key, value, attention_mask, **options), None
     assert attention_mask.packed is not None
     rows, columns, _ = attention_mask.packed

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from .compiled import capacity_for, rows_for, width_for
-from .rows import ROWS, RowsPass
+from .rows import ROWS, RowsPass, reads_row_by_row
 
 if TYPE_CHECKING:
     from .model import Model
@@ -56,6 +56,8 @@ class Slots:
         self._packs = attention == ROWS and self._takes_kinds
         self._cache_name = cache_name(model.network)
         self._compiled = model.compiled
+        # What was never written is never read where each row is read to its own length.
+        self._is_cleared = not (self._packs and reads_row_by_row(self._device) and self._compiled is None)
         self._whole: dict[int, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}  # by the number of rows
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
@@ -292,7 +294,8 @@ class Slots:
 
     def _room(self, row: torch.Tensor) -> torch.Tensor:
         """Memory for all rows of a layer, of which ``row``, (num_kv_heads, any, head_dim), is one."""
-        return row.new_zeros((self._num_rows, row.shape[0], self._capacity + 1, row.shape[2]))
+        shape = (self._num_rows, row.shape[0], self._capacity + 1, row.shape[2])
+        return row.new_zeros(shape) if self._is_cleared else row.new_empty(shape)
 
     def _grow(self, num_rows: int, num_tokens: int) -> None:
         if num_rows <= self._num_rows and num_tokens <= self._capacity:
