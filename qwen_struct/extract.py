@@ -309,9 +309,9 @@ class Extractor:
         from .prompt import build_messages
 
         start = time.perf_counter()
-        _check_options(options)
+        check_options(options)
         sampling = Sampling(options.get("temperature", 0.0), options.get("top_p", 1.0), options.get("seed"))
-        _check_text(text)
+        check_text(text)
         asked = self._load_type(schema) if isinstance(schema, type) else self._load_schema(schema)
         compiling = time.perf_counter()
         grammar = compile_schema(
@@ -374,7 +374,7 @@ class _Job:
         """What came of it, once the answer is finished."""
         decoded = self.answer.result()
         json_text = self.matcher.text.decode()
-        value = _typed(json_text, self.asked)
+        value = typed(json_text, self.asked)
         return Extraction(
             value=value,
             text=json_text,
@@ -441,8 +441,8 @@ def extract(source: str, schema: Any, *, model: ModelSpec | Reader = "mini", **o
     The model stays loaded between calls; the last two used are kept. See :meth:`Extractor.run` for the options and
     the errors, and use an :class:`Extractor` to choose the device, or to let go of a model.
     """
-    _check_text(source)  # both would be found out later too, but a large model takes minutes to load
-    _check_options(options)
+    check_text(source)  # both would be found out later too, but a large model takes minutes to load
+    check_options(options)
     extractor = model if isinstance(model, Reader) else _shared_extractor(model)
     return extractor.extract(source, schema, **options)
 
@@ -464,20 +464,21 @@ def _load(model: ModelSpec, loading: Loading) -> Model:
         return load_model(model, **loading)
     if not (isinstance(model, tuple) and len(model) == 2):
         raise TypeError(f"model must be a name, a path or a pair (model, tokenizer), not {type(model).__name__}")
+    compile = loading.pop("compile", False)
     given = [name for name, value in loading.items() if value is not None]
     if given:
         raise ValueError(f"{given[0]} chooses how a model is loaded; this one is, move it with model.to(...) instead")
-    return wrap_model(*model)
+    return wrap_model(*model, compile=compile)
 
 
-def _check_options(options: Options) -> None:
+def check_options(options: Options) -> None:
     unknown = options.keys() - Options.__annotations__.keys()
     if unknown:
         known = ", ".join(Options.__annotations__)
         raise TypeError(f"unknown option {sorted(unknown)[0]!r}; the options are model, {known}")
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
     if not isinstance(text, str):
         raise TypeError(f"the text must be a str, not {type(text).__name__}; read the file, or decode the bytes, first")
     if not text.strip():
@@ -510,7 +511,7 @@ def _token_limit(num_prompt: int, asked: int | None, context: int, minimum: int)
     return min(context - num_prompt, max(DEFAULT_MAX_TOKENS, 2 * minimum) if asked is None else asked)
 
 
-def _typed(text: str, asked: SchemaInput) -> Any:
+def typed(text: str, asked: SchemaInput) -> Any:
     """The JSON as the type asked for; whatever the type's own validators raise, the answer goes with it."""
     try:
         return asked.to_python(text)

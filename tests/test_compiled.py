@@ -72,6 +72,13 @@ def test_answers_are_the_same() -> None:
     assert {rows for rows, _, _ in passes.shapes} <= {1, 2, 4}
 
 
+@pytest.mark.usefixtures("uncompiled")
+def test_a_loaded_network_is_compiled_too() -> None:
+    extractor = Extractor((tiny_network(384), toy_tokenizer()), compile=True)
+    extractor.extract("a text", {"enum": [1, 12, 123]})
+    assert extractor.model.compiled is not None and extractor.model.compiled.shapes
+
+
 def test_shapes_are_few() -> None:
     assert [width_for(n) for n in (1, 2, 4, 5, 16, 17, 64, 65)] == [1, 4, 4, 16, 16, 64, 64, None]
     assert [rows_for(n) for n in (1, 2, 3, 4, 5, 16)] == [1, 2, 4, 4, 8, 16]

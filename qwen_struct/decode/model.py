@@ -90,21 +90,24 @@ def load_model(
         with _prints_kept_out(config, show):
             network = _load_network(name, folder, target, config=config, dtype=number_format, quantization_config=bnb)
     say(f"loaded {name} in {time.perf_counter() - start:.1f} s")
-    model = wrap_model(network, tokenizer, name=name)
-    if compile:
-        model = replace(model, compiled=CompiledPasses(network, cache_name(network)))
+    model = wrap_model(network, tokenizer, name=name, compile=compile)
     return model if context_length is None else replace(model, context_length=context_length)
 
 
-def wrap_model(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str | None = None) -> Model:
+def wrap_model(
+    network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name: str | None = None, compile: bool = False
+) -> Model:
     """A :class:`Model` from parts that are loaded already.
 
     The network is put into evaluation mode, and its scaled dot-product attention learns to read the rows of a batch.
+    ``compile`` as in :func:`load_model`.
 
     Raises:
-        ModelError: network and tokenizer do not belong together, or nothing ends an answer.
+        ModelError: network and tokenizer do not belong together, nothing ends an answer, or it cannot be compiled.
     """
-    n_vocab = _n_vocab(network)
+    if compile:
+        check_compiles(network.device)
+    n_vocab = logits_width(network)
     if len(tokenizer) > n_vocab:
         raise ModelError(
             f"the tokenizer has {len(tokenizer):,} tokens and the network only {n_vocab:,} logits, so they do not "
@@ -120,10 +123,11 @@ def wrap_model(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, nam
         eos_token_ids=_eos_token_ids(network, tokenizer),
         context_length=context_length(network.config),
         device=network.device,
+        compiled=CompiledPasses(network, cache_name(network)) if compile else None,
     )
 
 
-def _n_vocab(network: PreTrainedModel) -> int:
+def logits_width(network: PreTrainedModel) -> int:
     head = network.get_output_embeddings()
     width = getattr(head, "out_features", None)  # quantised heads have no plain weight, but know their width
     return int(width if width is not None else network.config.get_text_config().vocab_size)

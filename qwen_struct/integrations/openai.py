@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ..decode.timings import Timings
 from ..errors import BudgetError, Fault, ModelError, RefusedError, RemoteModelError, ValidationError
-from ..extract import Extraction, Options, _check_options, _check_text, _typed
+from ..extract import Extraction, Options, check_options, check_text, typed
 from ..prompt import build_messages
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ class OpenAIModel:
         from ..schema.inputs import load_schema
 
         start = time.perf_counter()
-        _check_options(options)
-        _check_text(text)
+        check_options(options)
+        check_text(text)
         check = _Check(load_schema(schema, retrieve=self._retrieve), self._retrieve)
         messages = build_messages(check.asked.json_schema, text, options.get("instructions"))
         request = _settings(options) | self._format_for(check)
@@ -277,7 +277,7 @@ class _Check:
         ):  # a type takes more than its schema says: "7" for an integer, names it does not know
             parsed = parse(text)
             require(parsed, self._faults(parsed), self.asked.name)
-        return _typed(text, self.asked), text
+        return typed(text, self.asked), text
 
 
 def _closed(schema: Any) -> Any:

@@ -16,7 +16,7 @@ from transformers import LogitsProcessor
 
 from ..constraint import Grammar, Matcher, Vocabulary, allocate_token_bitmask, compile_schema
 from ..constraint.bitmask import row_of
-from ..decode.model import _n_vocab as logits_width
+from ..decode.model import logits_width
 from ..errors import BudgetError, ModelError
 
 if TYPE_CHECKING:
