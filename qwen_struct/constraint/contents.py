@@ -22,7 +22,7 @@ import numpy as np
 from ..language.charset import CharSet
 from ..language.decide import FuelExhausted, is_empty
 from ..language.lexemes import QUOTE, Lexeme, Text, text
-from ..language.runs import FreeRun, free_run
+from ..language.runs import FreeRun, Weighed, counts_along, free_run, weighed
 from ..language.terms import (
     ANY,
     ANY_CHAR,
@@ -41,9 +41,10 @@ from ..language.terms import (
     transitions,
 )  # fmt: skip
 from .automaton import Automaton
-from .bitmask import Bitmask, row_of
+from .bitmask import Bitmask, add_tokens, row_of
 from .pool import Recent
 from .trie import TokenTrie, TrieNode, merged
+from .weights import Weighing, Weights
 
 if TYPE_CHECKING:
     from .vocabulary import Vocabulary
@@ -227,6 +228,8 @@ class Contents:
         self._merged: dict[tuple[int, ...], TrieNode] = {}
         self._lengths: Recent[Term, _Lengths] = Recent()
         self._spelled: dict[CharSet, _Spelled] = {}
+        self._weights: dict[bytes, Weights] = {}
+        self._weighings: Recent[Term, Weighing] = Recent()
         self._free: _FreeText | None = None
         self._free_at: dict[TrieNode, _FreeText] = {}
         self.suffixes = Suffixes(vocabulary.tokens)
@@ -404,6 +407,13 @@ class Contents:
             content = self.free.content(lexeme.term, self.free.endings.closed(lexeme.term))
             assert content is not None
             return content
+        if type(lexeme.term) is Or and any(map(counts_along, lexeme.term.items)):
+            return self._any_of(lexeme.term)
+        limit = weighed(lexeme.term)
+        if limit is not None:
+            tokens = self._weighing_of(limit).within(limit.left)
+            closed = self.free.endings.closed(lexeme.term, one_by_one=True)
+            return Content(*_row_or_tokens(tokens, self._vocabulary.n_vocab), None, closed)
         run = free_run(lexeme.term)
         if run is not None:
             return self._after_run(lexeme, run)
@@ -415,6 +425,16 @@ class Contents:
         closed = self.free.endings.closed(lexeme.term)
         inside = self._read_inside(lexeme, self._trie.root)
         return Content(*_row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
+
+    def _any_of(self, term: Or) -> Content:
+        """Item by item: the states of each are few, those of all together as many as their counters have values."""
+        row = np.zeros(self._vocabulary.num_words, np.int32)
+        for item in term.items:
+            content = self.content(text(item), self._trie.root)
+            add_tokens(row, content.tokens)
+            if content.row is not None:
+                row |= content.row
+        return Content(row, (), None, self.free.endings.closed(term, one_by_one=True))
 
     def _after_run(self, lexeme: Text, run: FreeRun) -> Content:
         """Asks only for tokens that are not wholly in the run. Those that begin in it are read one by one."""
@@ -435,6 +455,20 @@ class Contents:
         tokens = np.concatenate([np.asarray(some, np.int32) for some in found])
         row, few = _row_or_tokens(tokens, self._vocabulary.n_vocab)
         return Content(row, few, None, self.free.endings.closed(lexeme.term, one_by_one=True))
+
+    def _weighing_of(self, limit: Weighed) -> Weighing:
+        found = self._weighings.get(limit.free)
+        if found is None:
+            weights = self._weights.get(limit.breaks)
+            if weights is None:
+                weights = self._weights[limit.breaks] = Weights(self._vocabulary.tokens, limit.breaks)
+            while len(self._weighings) >= _MAX_LENGTHS:
+                del self._weighings[next(iter(self._weighings))]
+            reached = self._automaton.walk(text(limit.free), self._trie)
+            tokens, states = self._trie.with_twins(reached.tokens, reached.states)
+            found = Weighing(tokens, states, self._automaton.states, weights, limit)
+            self._weighings[limit.free] = found
+        return found
 
     def _lengths_of(self, term: Term) -> _Lengths:
         found = self._lengths.get(term)

@@ -7,17 +7,20 @@ counted as the seven that it can take at most, and labels that only a shorter en
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from string import ascii_lowercase, digits
 from typing import Any, Final
 
 from .charset import ALL_CHARS, CharSet
 from .punycode import Punycode
-from .runs import FreeRun, RunLeaf
+from .runs import FreeRun, RunLeaf, Weighed
 from .terms import EMPTY, EPSILON, Term, chars, concat, literal, union
-from .u_labels import Kind, State, kind_of, steps
+from .u_labels import MOST_OCTETS, Kind, State, kind_of, steps
 
-_SEPARATORS: Final = CharSet.of(".\u3002\uff0e\uff61")
+_DOTS: Final = ".\u3002\uff0e\uff61"
+_SEPARATORS: Final = CharSet.of(_DOTS)
+_BREAKS: Final = b"|".join(re.escape(dot.encode()) for dot in _DOTS)
 _LABELS: Final = 4
 _MOST: Final = 62  # octets of a label: four stay within the 253 of a domain
 _PREFIX: Final = len("xn--") + len("-")
@@ -37,20 +40,22 @@ def _start(state: State, more: int) -> Term:
 class _Domain(RunLeaf):
     """Inside a label, or before it: its state, the octets that are surely left to it, and how many labels may follow.
 
-    Whether the domain runs one way and whether it keeps the rule for directions is in the state of the label.
+    Whether the domain runs one way and whether it keeps the rule for directions is in the state of the label. Where
+    ``left`` is None any number of octets is left to this label; the next ones are limited as ever.
     """
 
     __slots__ = ("state", "left", "more")
     state: State
-    left: int
+    left: int | None
     more: int
 
     def setup(self, *key: Any) -> None:
         self.state, self.left, self.more = key
         self.nullable = 0 in self.state.needs()
-        self.inhabited, self.max_len = True, self.left + self.more * (1 + _MOST)
-        self.min_len = 0 if self.nullable else 1
-        self.plain = self.contiguous = self.nullable and self.state.takes_ascii() and bool(self.left or not self.more)
+        self.inhabited, self.min_len = True, 0 if self.nullable else 1
+        self.max_len = None if self.left is None else self.left + self.more * (1 + _MOST)
+        has_room = self.left is not None and (self.left > 0 or not self.more)
+        self.plain = self.contiguous = self.nullable and self.state.takes_ascii() and has_room
 
     def derive(self, code_point: int) -> Term:
         if code_point in _SEPARATORS:
@@ -68,8 +73,11 @@ class _Domain(RunLeaf):
             yield characters, self._move(kind, after, False)
 
     def _move(self, kind: Kind, after: State, is_x: bool) -> Term:
-        left = self.left - kind.cost - (_PREFIX if after.beyond_ascii and not self.state.beyond_ascii else 0)
-        kept = after.within(left)
+        left: int | None = None
+        kept: State | None = after
+        if self.left is not None:
+            left = self.left - kind.cost - (_PREFIX if after.beyond_ascii and not self.state.beyond_ascii else 0)
+            kept = after.within(left)
         moved = EMPTY if kept is None else _Domain(kept, left, self.more)
         if is_x and not self.state.read:
             return union(moved, concat(literal("n--"), self._encoded()))
@@ -93,9 +101,20 @@ class _Domain(RunLeaf):
     def _tail(self, state: State) -> Term:
         return union(EPSILON, concat(chars(_SEPARATORS), _start(state, self.more - 1))) if self.more else EPSILON
 
+    def weighed(self) -> Weighed | None:
+        if self.left is None:
+            return None
+        prefix = 0 if self.state.beyond_ascii else _PREFIX
+        return Weighed(_Domain(self.state, None, self.more), self.left, MOST_OCTETS, prefix, _BREAKS)
+
+    def to_come(self) -> int | None:
+        return None if self.left is not None else min(need for need in self.state.needs() if need is not None)
+
     def free_run(self) -> FreeRun | None:
+        if self.left is None or not self.state.takes_ascii():
+            return None
         longest = self.left - 1 if self.more else self.left
-        if longest < 1 or not self.state.takes_ascii():
+        if longest < 1:
             return None
         assert self.max_len is not None
         return FreeRun(_PLAIN, longest, 0, self.max_len, ALL_CHARS - _PLAIN)

@@ -1,7 +1,8 @@
-"""Runs of characters that may come freely, so that nobody needs to look at the states that they lead through.
+"""Languages with too many states to look at them all, and what is known of them without looking.
 
-Some languages have a state for each text that they have read: a label in Punycode, for one. What tokens may come there
-is still cheap to tell where any letters may come, up to some number.
+Some have a state for each text that they have read: a label in Punycode, for one. What tokens may come there is still
+cheap to tell where any letters may come, up to some number. Others add up what their characters weigh: they are looked
+at without the limit, once for all limits.
 """
 
 from __future__ import annotations
@@ -37,13 +38,58 @@ class FreeRun(NamedTuple):
         return self._replace(others=others - self.characters)
 
 
+class Weighed(NamedTuple):
+    """A language whose characters weigh something, beside ``free``, which is the same without the limit.
+
+    Characters of ASCII weigh 1, others ``wide``, and the first of these ``first_wide`` more. A word may come when the
+    weight of its characters, up to the first of ``breaks`` (a pattern of bytes), and of what must come then
+    (:meth:`RunLeaf.to_come`) is at most ``left``.
+    """
+
+    free: Term
+    left: int
+    wide: int
+    first_wide: int
+    breaks: bytes
+
+
 class RunLeaf(Leaf):
-    """A hand-written automaton that knows its own free run."""
+    """A hand-written automaton of many states."""
 
     __slots__ = ()
 
     def free_run(self) -> FreeRun | None:
+        """Its free run, if there is one."""
         raise NotImplementedError
+
+    def weighed(self) -> Weighed | None:
+        """Its limit on weights, if it has one."""
+        return None
+
+    def to_come(self) -> int | None:
+        """In the language without the limit: the least weight of what must come before the next break or the end.
+
+        None after the first break, where nothing is weighed.
+        """
+        return None
+
+
+def weighed(term: Term) -> Weighed | None:
+    """The limit on weights of ``term``, if it has one."""
+    return term.weighed() if isinstance(term, RunLeaf) else None
+
+
+def to_come(term: Term) -> int | None:
+    """:meth:`RunLeaf.to_come` of ``term``, the least of several languages."""
+    if type(term) is Or:
+        least = [to_come(item) for item in term.items]
+        return None if None in least else min(n for n in least if n is not None)
+    return term.to_come() if isinstance(term, RunLeaf) else None
+
+
+def counts_along(term: Term) -> bool:
+    """Whether the states of ``term`` count, so that they are best kept apart from others that count something else."""
+    return isinstance(term.head if type(term) is Concat else term, RunLeaf)
 
 
 def free_run(term: Term) -> FreeRun | None:
