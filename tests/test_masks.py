@@ -19,8 +19,9 @@ from qwen_struct.constraint.bitmask import row_of
 from qwen_struct.constraint.contents import Contents, num_characters
 from qwen_struct.language.charset import CharSet
 from qwen_struct.language.ecma import parse_pattern
+from qwen_struct.language.formats import format_term
 from qwen_struct.language.lexemes import Lexeme, text
-from qwen_struct.language.terms import chars, complement, intersect, length, literal, literals, repeat
+from qwen_struct.language.terms import chars, complement, derivative, intersect, length, literal, literals, repeat
 
 PIECES = [
     b'{"', b'"}', b'": ', b'": "', b'", "', b'"], "', b"}, {", b"[{", b"}]", b'":', b'", ', b'{"a": "', b'"a"',
@@ -225,6 +226,27 @@ def test_strings_get_by_without_a_walk_of_their_own(real_vocabulary: Vocabulary,
     closing = {t for e in walked.exits.tolist() for t in trie.token[e : trie.skip[e]].tolist() if t >= 0}
     assert content.closed is not None
     assert set(contents.free.endings.tokens[content.closed].tolist()) == closing
+
+
+@pytest.mark.parametrize(
+    "read", ["", "a" * 55, "例え", "中文中文中文中", "א", "l·", "・", "ab-", "例え。x", "xn--a", "क"]
+)
+def test_what_characters_weigh_is_added_up_without_a_walk(read: str) -> None:
+    """Labels of international host names, near their limits and far from them."""
+    rng = Random(read)
+    letters = [*"axl0-.", "。", "中", "え", "ー", "א", "٠", "é", "·", "क", "\u094d", "\u200d"]
+    words = {"".join(rng.choices(letters, k=rng.randint(1, 10))).encode() for _ in range(1200)}
+    words |= {word[: rng.randint(1, len(word))] for word in words if not word.isascii()}
+    vocabulary = Vocabulary([*sorted(words), b'"', b'a"'], n_vocab=len(words) + 9, eos_token_ids=[len(words) + 2])
+    term = format_term("idn-hostname")
+    assert term is not None
+    for character in read:
+        term = derivative(term, ord(character))
+    content = Contents(vocabulary).content(text(term), vocabulary.trie.root)
+    row = row_of(content.tokens, vocabulary.n_vocab)
+    row |= 0 if content.row is None else content.row
+    inside = sorted(Automaton().walk(text(term), vocabulary.trie).tokens.tolist())
+    assert inside and allowed_tokens(row) == inside
 
 
 @pytest.mark.parametrize("number", range(len(_LANGUAGES)))

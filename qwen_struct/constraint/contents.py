@@ -252,6 +252,7 @@ class Contents:
         self._merged.clear()
         self._free_at.clear()
         self._lengths.clear()
+        self._weighings.clear()
         self._automaton.forget()
         return used
 

@@ -189,14 +189,20 @@ def _hyphens_fit(label: str) -> bool:
 @lru_cache(256)
 def _mends(label: str, right_to_left: bool | None) -> tuple[int, ...]:
     """What digits add up to that name a letter with which the ASCII letters of ``label`` are a whole one."""
+    from .u_labels import State, follow, kinds_within  # which knows characters from this module
+
     size, found = len(label) + 1, []
     places = [place for place in (0, 1, 2, 3) if place < len(label)] + [len(label)]
     for place in places:
-        if _hyphens_fit(label[:place] + _LETTERS[0] + label[place:]):
-            for low, high in valid_characters().ranges:
-                for point in range(max(low, 0x80), min(high, 0x400) + 1):
-                    if _is_valid(label[:place] + chr(point) + label[place:], right_to_left):
-                        found.append((point - 0x80) * size + place)
+        letters: dict[State, tuple[int, ...]] = {}  # by the state after each
+        for before, _ in follow({State(): ()}, label[:place]).items():
+            for kind, points in kinds_within(0x80, 0x400):
+                after = before.after(kind)
+                if after is not None:
+                    letters[after] = letters.get(after, ()) + points
+        for whole, points in follow(letters, label[place:]).items():
+            if whole.ends_a_label(right_to_left):
+                found += [(point - 0x80) * size + place for point in points]
     return tuple(found)
 
 

@@ -163,6 +163,10 @@ class State(NamedTuple):
         by_rule = wanted or (0 if self.ends else MOST_OCTETS if self.number == "AN" else 1)
         return one_way if self.one_way else None, None if self.direction is None else by_rule
 
+    def ends_a_label(self, right_to_left: bool | None) -> bool:
+        """Whether the label may end here: running one way, by the rule for directions, or, for None, either way."""
+        return 0 in self.needs() if right_to_left is None else self.needs()[right_to_left] == 0
+
     def within(self, octets: int) -> State | None:
         """The state where only so many octets are left: without what needs more."""
         one_way, by_rule = self.needs()
@@ -284,6 +288,29 @@ def kind_of(code_point: int) -> Kind | None:
     starts, ends, found = _table()
     at = bisect_right(starts, code_point) - 1
     return found[at] if at >= 0 and code_point <= ends[at] else None
+
+
+def follow(states: dict[State, tuple[int, ...]], text: str) -> dict[State, tuple[int, ...]]:
+    """The states after ``text``, with what belonged to those before."""
+    for character in text:
+        kind, following = kind_of(ord(character)), dict[State, tuple[int, ...]]()
+        for state, some in states.items():
+            after = None if kind is None else state.after(kind)
+            if after is not None:
+                following[after] = following.get(after, ()) + some
+        states = following
+    return states
+
+
+@cache
+def kinds_within(low: int, high: int) -> tuple[tuple[Kind, tuple[int, ...]], ...]:
+    """The kinds of the characters from ``low`` to ``high``, each with its own among them."""
+    found: dict[Kind, list[int]] = defaultdict(list)
+    for point in range(low, high + 1):
+        kind = kind_of(point)
+        if kind is not None:
+            found[kind].append(point)
+    return tuple([(kind, tuple(points)) for kind, points in found.items()])
 
 
 @cache
