@@ -19,7 +19,7 @@ from transformers import AutoConfig, PreTrainedModel, Qwen2Config, Qwen2ForCausa
 from qwen_struct import plan_memory
 from qwen_struct.decode import device as device_module
 from qwen_struct.decode.device import available_bytes
-from qwen_struct.decode.memory import MINIMAL_CONTEXT, RESERVE, kv_bytes_per_token
+from qwen_struct.decode.memory import CHOICES, MINIMAL_CONTEXT, RESERVE, kv_bytes_per_token
 from qwen_struct.decode.model import load_model
 from qwen_struct.errors import ModelError
 
@@ -205,7 +205,7 @@ class PeakMemory(TorchDispatchMode):
 def peak_of_a_pass(network: PreTrainedModel, rows: int, width: int, context: int) -> int:
     """Bytes of a pass over the last ``width`` tokens of each row, with the cache filled and its memory taken before."""
     cache = StaticCache(config=network.config, max_cache_len=context)
-    read = {"past_key_values": cache, "logits_to_keep": min(width, 17)}
+    read = {"past_key_values": cache, "logits_to_keep": min(width, CHOICES)}
     with torch.inference_mode():
         network(input_ids=torch.zeros(rows, context - width, dtype=torch.long), **read)
         with PeakMemory() as memory:
@@ -219,8 +219,8 @@ def peak_of_a_pass(network: PreTrainedModel, rows: int, width: int, context: int
     [
         ({"intermediate_size": 676}, 1, 512, 1024, 2.0),  # the MLP is the fullest point
         ({"num_key_value_heads": 2}, 1, 64, 2048, 2.0),  # repeated keys and values
-        ({"num_key_value_heads": 2}, 8, 17, 512, 2.0),
-        ({"vocab_size": 30_000}, 4, 17, 64, 5.1),  # logits, which the plan counts twice more in float32
+        ({"num_key_value_heads": 2}, 8, 65, 512, 2.0),
+        ({"vocab_size": 30_000}, 4, 49, 128, 5.1),  # logits, which the plan counts twice more in float32
     ],
     ids=["mlp", "attention", "rows", "logits"],
 )

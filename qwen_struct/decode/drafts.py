@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..constraint.forced import Ahead
     from .spelling import Spelling
 
+MOST_DRAFTED = 48  # tokens of one draft
 _MAX_TRIED = 12  # guesses at one value that are put to the grammar
 _BYTES_PER_TOKEN = 4
 _MAX_COPY = 400  # characters
@@ -40,7 +41,7 @@ class SourceDrafter:
     ``schema`` is the JSON Schema asked for, whose descriptions and titles help to find places.
     """
 
-    def __init__(self, source: str, spelling: Spelling, schema: Any = None, max_tokens: int = 48) -> None:
+    def __init__(self, source: str, spelling: Spelling, schema: Any = None, max_tokens: int = MOST_DRAFTED) -> None:
         self._index = SourceIndex(source)
         self._spelling = spelling
         self._described = _descriptions(schema)

@@ -21,7 +21,9 @@ import torch
 from torch import nn
 
 from ..errors import ModelError
+from .answer import MAX_READ
 from .device import available_bytes, named_dtype
+from .drafts import MOST_DRAFTED
 from .locate import BUNDLED
 from .positions import context_length
 from .quantisation import Quantisation, named_quantisation, quantisation_of
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
 GPU_BYTES = 24e9
 CONTEXTS = tuple(2**power for power in range(11, 18))  # 2,048 to 131,072
 BATCHES = (1, 2, 4, 8, 16, 32)
-WIDTH = 17  # tokens of each row that a pass may read while answers are written: one, and 16 drafted after it
+WIDTH = 1 + MAX_READ  # tokens that a pass reads in each row while answers are written, but for longer forced stretches
+CHOICES = 1 + MOST_DRAFTED  # tokens of each row after which logits are wanted
 GROWTH = 1.25  # the cache's room over what it holds, at most
 MINIMAL_CONTEXT = 2048  # tokens; what must fit for a model to be worth loading
 RESERVE = 600_000_000  # on a GPU: the context of CUDA, the workspaces of cuBLAS, blocks that the allocator cannot use
@@ -126,7 +129,7 @@ class Workspace:
         """An upper bound for a pass that reads ``width`` tokens in each of ``rows`` rows, up to ``context``."""
         tokens = rows * width
         layer = max(self._attention(rows, tokens, context) + self._mask(tokens, context), self._mlp(tokens))
-        return self._stream(tokens) + max(layer, self._logits(rows * min(width, WIDTH)))
+        return self._stream(tokens) + max(layer, self._logits(rows * min(width, CHOICES)))
 
     def _stream(self, tokens: int) -> int:
         """The residual, the normalised input of the layer, and both in float32 while it is normalised."""
