@@ -462,3 +462,51 @@ def test_gradients_of_the_fused_operations():
         assert torch.allclose(*results)
         gradients = [torch.autograd.grad((r * weights[..., : r.shape[-1]]).sum(), states)[0] for r in results]
         assert torch.allclose(*gradients)
+
+
+def test_a_cooldown_goes_on_where_it_was_stopped(small, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    import signal
+
+    from transformers import Qwen2Config
+
+    from training import train
+    from training.export import export
+    from training.tokenizer import save
+
+    backend = small.backend_tokenizer
+    sizes = {"hidden_size": 128, "intermediate_size": 64, "num_hidden_layers": 5, "num_attention_heads": 8}
+    config = Qwen2Config(vocab_size=backend.get_vocab_size(), num_key_value_heads=8, **sizes)
+    for module in ("train", "export"):
+        monkeypatch.setattr(f"training.{module}.make_config", lambda tokenizer: config)
+    monkeypatch.setattr(train, "held_out_rows", lambda tokenizer: {})
+    monkeypatch.setattr(train, "evaluate", lambda run: None)
+    monkeypatch.setattr(train, "WARM_UP", 1)
+    handlers, rates = [], []
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.append(handler))
+    step = train.Run.train_on
+
+    def one_step(run, batch, rate):
+        rates.append(rate)
+        if run.step == 3:
+            handlers[-1](signal.SIGTERM, None)
+        return step(run, batch, rate)
+
+    monkeypatch.setattr(train.Run, "train_on", one_step)
+
+    def run_from(name):
+        run = train.Run(tmp_path, backend, "reader")
+        run.load(tmp_path / name)
+        return run
+
+    first = train.Run(tmp_path, backend, "reader")
+    train.train(first, 2, 0)
+    train.train(run_from("checkpoint.pt"), 0, 4)
+    assert not (tmp_path / "cooled.pt").exists()
+    resumed = run_from("cooling.pt")
+    assert (resumed.step, resumed.until) == (4, 6)
+    train.train(resumed, 0, 4)
+    assert resumed.step == 6 and rates == [1, 1, 1, 0.75, 0.5, 0.25]
+    assert sorted(path.name for path in tmp_path.glob("*.pt")) == ["checkpoint.pt", "cooled.pt"]
+    save(backend, tmp_path)
+    assert export(tmp_path, tmp_path / "model") > 0

@@ -17,13 +17,13 @@ from training.network import make_config
 def export(run: Path, folder: Path) -> int:
     """Save the weights in bfloat16 with the run's tokenizer; returns their size in bytes.
 
-    The weights are those of ``cooled.pt``, else the running average of ``checkpoint.pt``.
+    The weights are those of ``cooled.pt`` or of the cooldown under way, else the running average of ``checkpoint.pt``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    cooled = (run / "cooled.pt").exists()
-    state = torch.load(run / ("cooled.pt" if cooled else "checkpoint.pt"), weights_only=True)
+    cooled = next((run / name for name in ("cooled.pt", "cooling.pt") if (run / name).exists()), None)
+    state = torch.load(cooled or run / "checkpoint.pt", weights_only=True)
     model = Qwen2ForCausalLM(make_config(Tokenizer.from_file(str(run / "tokenizer.json"))))
-    model.load_state_dict(state["model" if cooled else "average"])
+    model.load_state_dict(state["model" if cooled is not None else "average"])
     model.bfloat16().save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(run / name, folder / name)

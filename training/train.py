@@ -1,8 +1,10 @@
 """Train mini: ``python -m training.train --out build/mini``, resumed by the same command; the folder has a tokenizer.
 
 The learning rate rises, stays, and falls only in a run with ``--cooldown``, which starts from the checkpoint, leaves it
-as it is and writes ``cooled.pt``. So training goes on over as many sittings as there are, and any of them can end in a
-model. Progress goes to standard output and, as JSON lines, to ``log.jsonl`` in the folder.
+as it is and writes ``cooled.pt``; while it is under way it is kept in ``cooling.pt``, and the same command resumes it. So
+training goes on over as many sittings as there are, and any of them can end in a model. Where only a model is left, not
+the checkpoint, ``--weights qwen_struct/mini --first-step 3000`` goes on from that. Progress goes to standard output and,
+as JSON lines, to ``log.jsonl`` in the folder.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ class Run:
         self.optimizers = make_optimizers(self.model, LR_MATRICES, LR_REST)
         self.base = [o.param_groups[0]["lr"] for o in self.optimizers]
         self.step = self.tokens = self.began = 0
+        self.until = 0  # the step at which a cooldown under way ends
         self.head = torch.tensor(head_ids(tokenizer))
 
     def load(self, path: Path) -> None:
@@ -57,7 +60,7 @@ class Run:
         self.average = state["average"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        self.step, self.tokens = state["step"], state["tokens"]
+        self.step, self.tokens, self.until = state["step"], state["tokens"], state.get("until", 0)
 
     def begin_with(self, folder: Path, step: int) -> None:
         """Take exported weights, as if they had come from ``step`` steps here; the optimisers start afresh."""
@@ -72,6 +75,7 @@ class Run:
             "optimizers": [o.state_dict() for o in self.optimizers],
             "step": self.step,
             "tokens": self.tokens,
+            "until": self.until,
         }
         part = self.out / (name + ".part")
         torch.save(state, part)
@@ -165,8 +169,9 @@ def train(run: Run, last_step: int, cooldown: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: stopped.append(number))
     held_out = held_out_rows(run.tokenizer)
-    first = run.step
-    last_step = first + cooldown if cooldown else last_step
+    name = "cooling.pt" if cooldown else "checkpoint.pt"
+    if cooldown:
+        last_step = run.until = run.until or run.step + cooldown
     seen, since, saved, evaluated = 0, time.time(), time.time(), time.time()
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
     for batch in batches(run.tokenizer, SEED, run.step, run.curriculum):
@@ -189,13 +194,17 @@ def train(run: Run, last_step: int, cooldown: int) -> None:
         if run.step % 250 == 0:
             model = run.averaged()
             run.report(held_out={k: round(held_out_loss(model, run.head, rows), 4) for k, rows in held_out.items()})
-        if not cooldown and time.time() - saved > SAVE_EVERY:
-            run.save("checkpoint.pt")
+        if time.time() - saved > SAVE_EVERY:
+            run.save(name)
             saved = time.time()
         if time.time() - evaluated > EVALUATE_EVERY:
             evaluate(run)
             evaluated, since, seen = time.time(), time.time(), 0
-    run.save("cooled.pt" if cooldown else "checkpoint.pt")
+    if cooldown and run.step >= last_step:
+        run.save("cooled.pt")
+        (run.out / name).unlink(missing_ok=True)
+    else:
+        run.save(name)
     if not stopped:
         evaluate(run)
 
@@ -214,8 +223,10 @@ def main() -> None:
     torch.manual_seed(SEED)
     options.out.mkdir(parents=True, exist_ok=True)
     run = Run(options.out, Tokenizer.from_file(str(options.out / "tokenizer.json")), options.curriculum)
-    if (options.out / "checkpoint.pt").exists():
-        run.load(options.out / "checkpoint.pt")
+    places = [options.out / name for name in (["cooling.pt"] if options.cooldown else []) + ["checkpoint.pt"]]
+    checkpoint = next((place for place in places if place.exists()), None)
+    if checkpoint is not None:
+        run.load(checkpoint)
     elif options.weights is not None:
         run.begin_with(options.weights, options.first_step)
     train(run, options.steps, options.cooldown)
