@@ -1,10 +1,10 @@
 """Train mini: ``python -m training.train --out build/mini``, resumed by the same command; the folder has a tokenizer.
 
 The learning rate rises, stays, and falls only in a run with ``--cooldown``, which starts from the checkpoint, leaves it
-as it is and writes ``cooled.pt``; while it is under way it is kept in ``cooling.pt``, and the same command resumes it. So
-training goes on over as many sittings as there are, and any of them can end in a model. Where only a model is left, not
-the checkpoint, ``--weights qwen_struct/mini --first-step 3000`` goes on from that. Progress goes to standard output and,
-as JSON lines, to ``log.jsonl`` in the folder.
+as it is and writes ``cooled.pt``; while it is under way it is kept in ``cooling.pt``, and the same command resumes it.
+So training goes on over as many sittings as there are, and any of them can end in a model. Where only a model is left,
+not the checkpoint, ``--weights qwen_struct/mini --first-step 3000`` goes on from that. Progress goes to standard
+output and, as JSON lines, to ``log.jsonl`` in the folder.
 """
 
 from __future__ import annotations
