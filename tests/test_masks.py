@@ -16,7 +16,8 @@ from walks import random_walk
 from qwen_struct.constraint import Grammar, Vocabulary, allocate_token_bitmask, allowed_tokens, compile_schema
 from qwen_struct.constraint.automaton import Automaton
 from qwen_struct.constraint.bitmask import row_of
-from qwen_struct.constraint.contents import Contents, num_characters
+from qwen_struct.constraint.contents import Contents
+from qwen_struct.constraint.lengths import num_characters
 from qwen_struct.language.charset import CharSet
 from qwen_struct.language.ecma import parse_pattern
 from qwen_struct.language.formats import format_term

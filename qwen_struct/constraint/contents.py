@@ -3,19 +3,18 @@
 This depends on the lexeme alone, so it is remembered for all schemas. Small tries are walked in Python, the whole
 vocabulary by a compiled kernel; and strings, whose states are many, mostly get by without a walk of their own:
 
-* where every text can be gone on from, all tokens of free text may come (:class:`_FreeText`);
-* bounds on the length cut what the pattern beside them allows, walked once for all bounds (:class:`_Lengths`);
+* where every text can be gone on from, all tokens of free text may come (:class:`.FreeText`);
+* bounds on the length cut what the pattern beside them allows, walked once for all bounds (:class:`.Lengths`);
+* limits on what characters weigh cut what the language without the limit allows (:class:`.Weighing`);
 * where any letters may come, tokens of letters may, and the others are looked at (:class:`_Spelled`);
-* how a string can end is read from the few texts that precede a quote in some token (:class:`Endings`).
+* how a string can end is read from the few texts that precede a quote in some token (:class:`.Endings`).
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,25 +22,12 @@ from ..language.charset import CharSet
 from ..language.decide import FuelExhausted, is_empty
 from ..language.lexemes import QUOTE, Lexeme, Text, text
 from ..language.runs import FreeRun, Weighed, counts_along, free_run, weighed
-from ..language.terms import (
-    ANY,
-    ANY_CHAR,
-    And,
-    Chars,
-    Not,
-    Or,
-    Repeat,
-    Term,
-    Words,
-    derivative,
-    intersect,
-    is_length,
-    length,
-    repeat,
-    transitions,
-)  # fmt: skip
+from ..language.terms import ANY, Or, Term, derivative
 from .automaton import Automaton
-from .bitmask import Bitmask, add_tokens, row_of
+from .bitmask import add_tokens
+from .content import Content, row_or_tokens
+from .endings import Endings, Suffixes
+from .lengths import FreeText, Lengths, num_characters, without_bounds
 from .pool import Recent
 from .trie import TokenTrie, TrieNode, merged
 from .weights import Weighing, Weights
@@ -50,127 +36,7 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 _KERNEL_FROM = 96  # nodes: a smaller subtrie is walked in Python
-_DENSE_FROM = 64  # tokens: fewer are a list, more a row
-_MAX_LENGTHS = 48  # patterns remembered with the lengths of their words: up to 1.2 MB each
-_MAX_BOUNDS = 64  # contents remembered for each of them
-_MAX_FREE = 1_024  # contents remembered of free text at a node, see _FreeText
-_MAX_ODD = 64  # states whose lengths have gaps, to be asked one by one
-_ESCAPE = re.compile(rb"\\(?:u[0-9a-f]{0,4}|[^u])?")
-_NO_END = 1 << 30  # a length that stands for all above it, and for those without a bound
-
-
-class Content(NamedTuple):
-    """What a lexeme allows from a trie node on: the tokens that end inside it or with its end, and where it ends.
-
-    ``row`` is a mask row, or None where ``tokens`` lists all of them. ``exits`` merges the nodes at which the lexeme
-    ended. For strings, ``closed`` (num_tokens,) bool tells instead which tokens of :class:`Endings` close them, and
-    ``tokens`` has none of these; ``whole``: all that stay inside a string of which nothing is asked may come.
-    """
-
-    row: Bitmask | None
-    tokens: tuple[int, ...]
-    exits: TrieNode | None
-    closed: np.ndarray | None = None
-    whole: bool = False
-
-
-class Suffixes:
-    """The texts that follow a quote in some token: ``texts`` by number.
-
-    ``roots`` are those of tries of them with the numbers as tokens: all, those after the second quote of a token at
-    least, and so on until there are none.
-    """
-
-    def __init__(self, tokens: Iterable[bytes | None]) -> None:
-        levels: list[dict[bytes, None]] = []
-        found = _after_quotes(tokens)
-        while found:
-            levels.append(found)
-            found = _after_quotes(found)
-        self.texts = tuple(levels[0]) if levels else ()
-        self.numbers = {text: number for number, text in enumerate(self.texts)}
-        self.roots = [TokenTrie([t if t in level else None for t in self.texts]).root for level in levels]
-
-
-def _after_quotes(texts: Iterable[bytes | None]) -> dict[bytes, None]:
-    found: dict[bytes, None] = {}
-    for whole in texts:
-        parts = whole.split(b'"') if whole else ()
-        found.update(dict.fromkeys([b'"'.join(parts[i:]) for i in range(1, len(parts))]))
-    return found
-
-
-class Endings:
-    """The tokens that close a string, each as the text before the quote (prefix) and that after it (suffix).
-
-    ``tokens``, ``suffixes`` and ``lengths`` (num_tokens,) int32 belong together: suffixes as numbers of
-    :class:`Suffixes`, the characters of prefixes.
-    """
-
-    def __init__(self, closing: Iterable[tuple[int, bytes, bytes]], numbers: Mapping[bytes, int]) -> None:
-        prefixes: dict[bytes, int] = {}
-        found = [(token, prefixes.setdefault(p, len(prefixes)), numbers[s]) for token, p, s in closing]
-        self.tokens, self._prefixes, self.suffixes = np.array(found, np.int32).reshape(-1, 3).T.copy()
-        self._num_prefixes = len(prefixes)
-        self._words: dict[str, int] = {}
-        self._root = _Prefix()
-        lengths = []
-        for number, spelling in enumerate(prefixes):
-            word: str = json.loads(b'"' + spelling)
-            lengths.append(len(word))
-            self._words[word] = number
-            node = self._root
-            for character in word:
-                node = node.children.setdefault(ord(character), _Prefix())
-            node.number = number
-        self.lengths = np.array(lengths, np.int32)[self._prefixes]
-
-    def closed(self, term: Term, one_by_one: bool = False) -> np.ndarray:
-        """Which tokens close a string of which ``term`` is still to come, (num_tokens,) bool.
-
-        ``one_by_one``: derives by single characters, for terms with a successor for each.
-        """
-        if type(term) is Not:
-            return ~self.closed(term.inner, one_by_one)
-        if type(term) is And or type(term) is Or:
-            join = np.logical_and if type(term) is And else np.logical_or
-            return join.reduce([self.closed(item, one_by_one) for item in term.items])
-        if is_length(term):
-            return (self.lengths >= min(term.low, _NO_END)) & (
-                self.lengths <= (_NO_END if term.high is None else min(term.high, _NO_END))
-            )
-        words = np.zeros(self._num_prefixes + 1, bool)  # the last for nodes where none ends
-        if type(term) is Words and len(term) <= self._num_prefixes:
-            words[[self._words.get(word, -1) for word in term.words()]] = True
-            return words[self._prefixes]
-        stack = [(self._root, term)]
-        while stack:
-            prefix, state = stack.pop()
-            words[prefix.number] |= state.nullable
-            if one_by_one:
-                stack += [(longer, derivative(state, point)) for point, longer in prefix.children.items()]
-                continue
-            for characters, after in transitions(state) if prefix.children else ():
-                stack += [(longer, after) for longer in prefix.longer(characters)]
-        return words[self._prefixes]
-
-
-class _Prefix:
-    """A node of the trie of prefixes by code points. ``number`` is -1 where none ends, which is never asked for."""
-
-    __slots__ = ("children", "number")
-
-    def __init__(self) -> None:
-        self.number = -1
-        self.children: dict[int, _Prefix] = {}
-
-    def longer(self, characters: CharSet) -> list[_Prefix]:
-        """The nodes after one of ``characters``."""
-        ranges = characters.ranges
-        if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
-            child = self.children.get(ranges[0][0])
-            return [] if child is None else [child]
-        return [child for point, child in self.children.items() if point in characters]
+_MAX_LENGTHS = 48  # patterns remembered with the lengths or weights of their words: up to 1.2 MB each
 
 
 class _Spelled:
@@ -226,12 +92,12 @@ class Contents:
         self._automaton = Automaton()
         self.known: Recent[tuple[Lexeme, TrieNode], Content] = Recent()
         self._merged: dict[tuple[int, ...], TrieNode] = {}
-        self._lengths: Recent[Term, _Lengths] = Recent()
+        self._lengths: Recent[Term, Lengths] = Recent()
         self._spelled: dict[CharSet, _Spelled] = {}
         self._weights: dict[bytes, Weights] = {}
         self._weighings: Recent[Term, Weighing] = Recent()
-        self._free: _FreeText | None = None
-        self._free_at: dict[TrieNode, _FreeText] = {}
+        self._free: FreeText | None = None
+        self._free_at: dict[TrieNode, FreeText] = {}
         self.suffixes = Suffixes(vocabulary.tokens)
 
     def prepare(self) -> None:
@@ -262,7 +128,7 @@ class Contents:
         return self._automaton._table.nbytes
 
     @property
-    def free(self) -> _FreeText:
+    def free(self) -> FreeText:
         """Free text."""
         if self._free is None:
             self._free = self._free_text()
@@ -279,7 +145,7 @@ class Contents:
         closing = set(self.free.endings.tokens.tolist())
         return TokenTrie([t if i in closing else None for i, t in enumerate(self._vocabulary.tokens)]).root
 
-    def free_at(self, node: TrieNode) -> _FreeText:
+    def free_at(self, node: TrieNode) -> FreeText:
         """The same for the tokens below ``node``, inside of which the string is."""
         if node is self._trie.root:
             return self.free
@@ -293,7 +159,7 @@ class Contents:
         """The characters that tokens begin inside a string, (num_tokens,) int32."""
         return num_characters(self._vocabulary.tokens)
 
-    def _free_text(self) -> _FreeText:
+    def _free_text(self) -> FreeText:
         trie, tokens = self._trie, self._vocabulary.tokens
         reached = self._automaton.walk(text(ANY), trie)
         inside, _ = trie.with_twins(reached.tokens, reached.states)
@@ -305,9 +171,9 @@ class Contents:
                     spelled = tokens[token] or b""
                     closing.append((token, spelled[:depth], spelled[depth:]))
         endings = Endings(closing, self.suffixes.numbers)
-        return _FreeText(inside, self.lengths[inside], endings, self._vocabulary.n_vocab)
+        return FreeText(inside, self.lengths[inside], endings, self._vocabulary.n_vocab)
 
-    def _free_below(self, node: TrieNode) -> _FreeText:
+    def _free_below(self, node: TrieNode) -> FreeText:
         inside: list[tuple[int, bytes]] = []
         closing: list[tuple[int, bytes, bytes]] = []
         stack = [(text(ANY), node, b"")]
@@ -322,7 +188,7 @@ class Contents:
                 elif byte == QUOTE and state.quote:
                     closing += [(token, read + b'"', suffix) for token, suffix in _below(child)]
         tokens, endings = np.array([t for t, _ in inside], np.int32), Endings(closing, self.suffixes.numbers)
-        return _FreeText(tokens, num_characters([s for _, s in inside]), endings, self._vocabulary.n_vocab)
+        return FreeText(tokens, num_characters([s for _, s in inside]), endings, self._vocabulary.n_vocab)
 
     def content(self, lexeme: Lexeme, node: TrieNode) -> Content:
         """What ``lexeme`` allows from ``node`` on."""
@@ -362,7 +228,7 @@ class Contents:
         exits = [self._trie.node(i) for i in reached.exits.tolist()]
         inside, _ = self._trie.with_twins(reached.tokens, reached.states)
         found = np.concatenate((inside, np.array([t for e in exits for t in e.tokens], np.int32)))
-        row, tokens = _row_or_tokens(found, self._vocabulary.n_vocab)
+        row, tokens = row_or_tokens(found, self._vocabulary.n_vocab)
         return Content(row, tokens, self._merge([e for e in exits if self._trie.size(e.index) > 1]))
 
     def _merge(self, exits: list[TrieNode]) -> TrieNode | None:
@@ -383,7 +249,7 @@ class Contents:
         content = free.content(lexeme.term, closed)
         if content is None:
             inside = self._read_inside(lexeme, node)
-            content = Content(*_row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
+            content = Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
         return content
 
     def _read_inside(self, lexeme: Lexeme, node: TrieNode) -> np.ndarray:
@@ -414,18 +280,18 @@ class Contents:
         if limit is not None:
             tokens = self._weighing_of(limit).within(limit.left)
             closed = self.free.endings.closed(lexeme.term, one_by_one=True)
-            return Content(*_row_or_tokens(tokens, self._vocabulary.n_vocab), None, closed)
+            return Content(*row_or_tokens(tokens, self._vocabulary.n_vocab), None, closed)
         run = free_run(lexeme.term)
         if run is not None:
             return self._after_run(lexeme, run)
-        bounded = _without_bounds(lexeme.term)
+        bounded = without_bounds(lexeme.term)
         if bounded is not None:
             content = self._lengths_of(bounded[0]).content(*bounded[1:])
             if content is not None:
                 return content
         closed = self.free.endings.closed(lexeme.term)
         inside = self._read_inside(lexeme, self._trie.root)
-        return Content(*_row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
+        return Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
 
     def _any_of(self, term: Or) -> Content:
         """Item by item: the states of each are few, those of all together as many as their counters have values."""
@@ -454,7 +320,7 @@ class Contents:
                 reached = self._automaton.walk(moved, self._trie, child.index)
                 found.append(self._trie.with_twins(reached.tokens, reached.states)[0].copy())
         tokens = np.concatenate([np.asarray(some, np.int32) for some in found])
-        row, few = _row_or_tokens(tokens, self._vocabulary.n_vocab)
+        row, few = row_or_tokens(tokens, self._vocabulary.n_vocab)
         return Content(row, few, None, self.free.endings.closed(lexeme.term, one_by_one=True))
 
     def _weighing_of(self, limit: Weighed) -> Weighing:
@@ -471,127 +337,13 @@ class Contents:
             self._weighings[limit.free] = found
         return found
 
-    def _lengths_of(self, term: Term) -> _Lengths:
+    def _lengths_of(self, term: Term) -> Lengths:
         found = self._lengths.get(term)
         if found is None:
             while len(self._lengths) >= _MAX_LENGTHS:
                 del self._lengths[next(iter(self._lengths))]
-            found = self._lengths[term] = _Lengths(self._vocabulary, self.free, self.lengths, self._automaton, term)
+            found = self._lengths[term] = Lengths(self._vocabulary, self.free, self.lengths, self._automaton, term)
         return found
-
-
-class _FreeText:
-    """What may stand inside a string of which nothing is asked, from a trie node on.
-
-    ``inside`` (num_tokens,) int32 are the tokens that stay inside, by the characters that they begin, ``lengths``;
-    ``endings`` those that close the string.
-    """
-
-    def __init__(self, inside: np.ndarray, lengths: np.ndarray, endings: Endings, n_vocab: int) -> None:
-        order = np.argsort(lengths, kind="stable")
-        self.inside, self.lengths, self.endings = inside[order], lengths[order], endings
-        self._n_vocab = n_vocab
-        self._rows: dict[int, tuple[Bitmask | None, tuple[int, ...]]] = {}
-        self._known: dict[tuple[int, bytes], Content] = {}
-
-    def content(self, term: Term, closed: np.ndarray) -> Content | None:
-        """What ``term`` allows where any characters may come, up to some number; None for other terms."""
-        if term.unbounded:
-            number = len(self.inside)
-        elif type(term) is Repeat and term.body is ANY_CHAR and term.high is not None:
-            number = int(np.searchsorted(self.lengths, min(term.high, _NO_END), side="right"))
-        else:
-            return None
-        key = number, closed.tobytes()
-        content = self._known.get(key)
-        if content is None:
-            if len(self._known) == _MAX_FREE:
-                self._known.clear()
-            whole = number == len(self.inside)
-            content = self._known[key] = Content(*self._row(number), None, closed, whole)
-        return content
-
-    def _row(self, number: int) -> tuple[Bitmask | None, tuple[int, ...]]:
-        if number not in self._rows:
-            self._rows[number] = _row_or_tokens(self.inside[:number], self._n_vocab)
-        return self._rows[number]
-
-
-class _Lengths:
-    """A language without bounds on the length, ready for any: what its tokens need to be completed.
-
-    A token that adds c characters and leads to words of least..most characters fits into the bounds low..high when one
-    of c + least..c + most does. Where the words' lengths have gaps, the language is asked.
-    """
-
-    def __init__(
-        self, vocabulary: Vocabulary, free: _FreeText, lengths: np.ndarray, automaton: Automaton, term: Term
-    ) -> None:
-        self._n_vocab, self._free = vocabulary.n_vocab, free
-        self._closed = free.endings.closed(term)
-        reached = automaton.walk(text(term), vocabulary.trie)
-        tokens, states = vocabulary.trie.with_twins(reached.tokens, reached.states)
-        numbers = np.flatnonzero(np.bincount(states))
-        self._lexemes = [automaton.states[i] for i in numbers.tolist()]
-        places = np.zeros(len(automaton.states), np.int32)
-        places[numbers] = np.arange(len(numbers), dtype=np.int32)
-        extremes = np.array([_lengths(lexeme.targets()) for lexeme in self._lexemes], np.int32).reshape(-1, 4)
-        least, most, self._attained, self._dense = extremes.T.copy()
-        states, added = places[states], lengths[tokens]
-        needs = added + least[states]
-        order = np.argsort(needs.astype(np.int16) if needs.max(initial=0) < 32_768 else needs, kind="stable")
-        self._tokens, self._needs = tokens[order], needs[order]
-        self._loose = bool((most == _NO_END).all() and self._dense.all())
-        if not self._loose:
-            self._states, self._added = states[order], added[order]
-            self._reach = self._added + most[self._states]
-        self._known: dict[tuple, Content] = {}
-
-    def content(self, low: int, high: int | None) -> Content | None:
-        """What may come when ``low`` to ``high`` characters are wanted; None when that is too much to ask for."""
-        if self._needs.max(initial=0) >= _NO_END:
-            return None
-        at = len(self._needs) if high is None else int(np.searchsorted(self._needs, min(high, _NO_END), side="right"))
-        closed = self._closed & self._free.endings.closed(length(low, high))
-        key = (at, closed.tobytes()) if self._loose else (low, high)
-        content = self._known.get(key)
-        if content is None:
-            tokens = self._tokens[:at] if self._loose else self._fitting(at, low, high)
-            if tokens is None:
-                return None
-            if len(self._known) == _MAX_BOUNDS:
-                self._known.clear()
-            content = self._known[key] = Content(row_of(tokens, self._n_vocab), (), None, closed)
-        return content
-
-    def _fitting(self, at: int, low: int, high: int | None) -> np.ndarray | None:
-        """Those of the first ``at`` tokens that reach the bounds."""
-        states, least = self._states[:at], min(low, _NO_END)
-        reaching = self._reach[:at] >= least
-        dense = self._dense.astype(bool)[states]
-        fit = reaching & (dense | (self._attained.astype(bool)[states] & (self._needs[:at] >= least)))
-        odd = np.flatnonzero(reaching & ~fit & ~dense)
-        answers: dict[tuple[int, int], bool] = {}
-        for i, *question in zip(odd.tolist(), self._states[odd].tolist(), self._added[odd].tolist(), strict=True):
-            state, added = question
-            answer = answers.get((state, added))
-            if answer is None:
-                if len(answers) == _MAX_ODD:
-                    return None
-                bound = length(max(low - added, 0), None if high is None else high - added)
-                targets = self._lexemes[state].targets()
-                try:
-                    answer = not all(is_empty(intersect(term, bound)) for term in targets)
-                except FuelExhausted:
-                    return None
-                answers[state, added] = answer
-            fit[i] = answer
-        return self._tokens[:at][fit]
-
-
-def _row_or_tokens(tokens: np.ndarray, n_vocab: int) -> tuple[Bitmask | None, tuple[int, ...]]:
-    """A row, or a few tokens as they are, see :class:`Content`."""
-    return (None, tuple(tokens.tolist())) if len(tokens) < _DENSE_FROM else (row_of(tokens, n_vocab), ())
 
 
 def _below(node: TrieNode) -> Iterator[tuple[int, bytes]]:
@@ -601,38 +353,3 @@ def _below(node: TrieNode) -> Iterator[tuple[int, bytes]]:
         here, read = stack.pop()
         yield from ((token, read) for token in here.tokens)
         stack += [(child, read + bytes((byte,))) for byte, child in here.children.items()]
-
-
-def _lengths(terms: tuple[Term, ...]) -> tuple[int, int, bool, bool]:
-    """The least and the greatest length of words, whether the least occurs, and whether all between them do."""
-    least = min([term.min_len for term in terms])
-    most = max([_NO_END if term.max_len is None else term.max_len for term in terms])
-    dense, reach = all(term.contiguous for term in terms), least
-    if len(terms) > 1 and dense:
-        for term in sorted(terms, key=lambda term: term.min_len):
-            dense &= term.min_len <= reach + 1
-            reach = max(reach, _NO_END if term.max_len is None else term.max_len)
-    return min(least, _NO_END), min(most, _NO_END), all(term.plain for term in terms), dense
-
-
-def _without_bounds(term: Term) -> tuple[Term, int, int | None] | None:
-    """A language and bounds on the length that together are ``term``, if it has such bounds."""
-    if type(term) is Repeat and type(term.body) is Chars and (term.low, term.high) != (0, None):
-        return repeat(term.body, 0, None), term.low, term.high
-    if type(term) is And:
-        for item in term.items:
-            if is_length(item):
-                return intersect(*[other for other in term.items if other is not item]), item.low, item.high
-    return None
-
-
-def num_characters(texts: Sequence[bytes | None]) -> np.ndarray:
-    """The characters begun in each piece of the inside of a JSON string, (len(texts),) int32; an escape is one."""
-    joined = np.frombuffer(b"".join([t or b"" for t in texts]) + b"\0", np.uint8)
-    begun = np.concatenate(([0], np.cumsum((joined & 0xC0) != 0x80)))
-    ends = np.cumsum([len(t or b"") for t in texts], dtype=np.int64)
-    found = np.diff(begun[ends], prepend=0).astype(np.int32)
-    for i, piece in enumerate(texts):
-        if piece is not None and b"\\" in piece:
-            found[i] -= len(b"".join(_ESCAPE.findall(piece))) - len(_ESCAPE.findall(piece))
-    return found

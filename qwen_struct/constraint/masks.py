@@ -15,7 +15,8 @@ import numpy as np
 from ..language.lexemes import Lexeme
 from ..language.positions import Position
 from .bitmask import add_tokens
-from .contents import Content, Contents
+from .content import Content
+from .contents import Contents
 from .trie import TrieNode
 from .views import Tails, View, Views
 

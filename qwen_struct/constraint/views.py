@@ -22,7 +22,8 @@ from .trie import TrieNode
 
 if TYPE_CHECKING:
     from ..language.positions import Walker
-    from .contents import Content, Contents
+    from .content import Content
+    from .contents import Contents
 
 Tokens = Sequence[int] | np.ndarray
 

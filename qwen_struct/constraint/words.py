@@ -16,7 +16,7 @@ from ..language.lexemes import QUOTE, Lexeme, Number, Text, text
 from ..language.terms import ANY, Chars, Repeat, Term, repeat
 from .automaton import Automaton
 from .bitmask import Bitmask, row_of
-from .contents import num_characters
+from .lengths import num_characters
 from .trie import TokenTrie, TrieNode, merged
 
 LONG = 1_024  # bytes: in longer texts, the longest token that fits is taken
