@@ -17,6 +17,7 @@ import pytest
 import torch
 from fakes import edit_json, toy_tokenizer
 from safetensors.torch import load_file, save_file
+from test_schemas import NAMES
 from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 from qwen_struct import Extractor, plan_memory
@@ -25,6 +26,8 @@ from qwen_struct.decode.quantisation import parse_quantisation
 from qwen_struct.errors import ModelError
 
 TINY_GPTQ = Path(__file__).parent / "data" / "tiny-gptq"
+MINI_GPTQ = Path(__file__).parent / "data" / "mini-gptq"  # mini's 4-bit variant, by training/quantise.py
+SAMPLES = Path(__file__).parents[1] / "schemas"
 SCHEMA = {
     "type": "object",
     "properties": {"paid": {"type": "boolean"}, "total": {"type": "integer", "minimum": 0, "maximum": 999}},
@@ -289,6 +292,15 @@ def test_the_planned_bytes_are_those_that_bitsandbytes_takes(asked: str, plain: 
         scales = getattr(getattr(weight, "quant_state", None), "absmax", getattr(weight, "SCB", None))
         taken += 0 if scales is None else scales.nbytes
     assert plan_memory(plain, dtype="bfloat16", quantization=asked).weight_bytes == taken
+
+
+@needs_gptq
+@pytest.mark.parametrize("name", ["invoice", "fapiao"])
+def test_the_bundled_model_in_4_bits_still_reads(name: str) -> None:
+    """Calibrated and quantised by GPTQ: it writes the samples as the weights that it was made from do."""
+    text = (SAMPLES / f"{name}.txt").read_text(encoding="utf-8")
+    found = Extractor(MINI_GPTQ, device="cpu").run(text, f"{SAMPLES / name}.py:{NAMES[name]}")
+    assert json.loads(found.text) == json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("build/mini"))
     parser.add_argument("--picture", type=Path, default=Path("qwen_struct/mini/curve.svg"))
-    parser.add_argument("--before", type=float, default=0.0, help="million tokens that its first weights were trained on")
+    parser.add_argument("--before", type=float, default=0.0, help="million tokens behind its first weights")
     options = parser.parse_args()
     draw(options.run / "log.jsonl", options.picture, options.before)
 
