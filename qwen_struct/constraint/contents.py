@@ -329,20 +329,17 @@ class Contents:
             weights = self._weights.get(limit.breaks)
             if weights is None:
                 weights = self._weights[limit.breaks] = Weights(self._vocabulary.tokens, limit.breaks)
-            while len(self._weighings) >= _MAX_LENGTHS:
-                del self._weighings[next(iter(self._weighings))]
             reached = self._automaton.walk(text(limit.free), self._trie)
             tokens, states = self._trie.with_twins(reached.tokens, reached.states)
             found = Weighing(tokens, states, self._automaton.states, weights, limit)
-            self._weighings[limit.free] = found
+            self._weighings.keep(limit.free, found, _MAX_LENGTHS)
         return found
 
     def _lengths_of(self, term: Term) -> Lengths:
         found = self._lengths.get(term)
         if found is None:
-            while len(self._lengths) >= _MAX_LENGTHS:
-                del self._lengths[next(iter(self._lengths))]
-            found = self._lengths[term] = Lengths(self._vocabulary, self.free, self.lengths, self._automaton, term)
+            found = Lengths(self._vocabulary, self.free, self.lengths, self._automaton, term)
+            self._lengths.keep(term, found, _MAX_LENGTHS)
         return found
 
 

@@ -140,12 +140,9 @@ class Matcher:
         before = self._position
         position = before.successors.get(token_id)
         if position is None:
-            named = before.named
-            position = None if named is None else named.get((token_id, self._string()))
+            position = self._advance(token_id)
             if position is None:
-                position = self._advance(token_id)
-                if position is None:
-                    return False
+                return False
         self._positions.append(before)
         self._tokens.append(token_id)
         self._position = position

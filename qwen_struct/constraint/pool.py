@@ -88,3 +88,9 @@ class Recent(dict[K, V]):
         if found is not None:
             self[key] = found
         return found
+
+    def keep(self, key: K, value: V, most: int) -> None:
+        """Enters ``value``; what was used longest ago goes, so that at most ``most`` are left."""
+        while len(self) >= most:
+            del self[next(iter(self))]
+        self[key] = value

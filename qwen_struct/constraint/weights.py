@@ -11,20 +11,20 @@ from ..language.lexemes import Lexeme, Text
 from ..language.runs import Weighed, to_come
 
 _UNFINISHED = re.compile(rb"(?:[\xc0-\xff]|[\xe0-\xff][\x80-\xbf]|[\xf0-\xff][\x80-\xbf]{2})\Z")
+_BEYOND_ASCII = bytes(range(0x80, 0x100))
+_NO_LEAD = bytes(range(0xC0))  # what begins no character beyond ASCII
 
 
 class Weights:
     """The whole characters of each token up to the first of ``breaks``: ``narrow`` and ``wide`` (num_tokens,) int32."""
 
     def __init__(self, tokens: Sequence[bytes | None], breaks: bytes) -> None:
-        up_to, narrow, wide = re.compile(breaks), [], []
+        up_to, parts = re.compile(breaks), []
         for word in tokens:
             found = up_to.search(word or b"")
-            part = (word or b"")[: found.start()] if found else _UNFINISHED.sub(b"", word or b"")
-            starts = sum((byte & 0xC0) != 0x80 for byte in part) if not part.isascii() else len(part)
-            narrow.append(len(part) if part.isascii() else sum(byte < 0x80 for byte in part))
-            wide.append(starts - narrow[-1])
-        self.narrow, self.wide = np.array(narrow, np.int32), np.array(wide, np.int32)
+            parts.append((word or b"")[: found.start()] if found else _UNFINISHED.sub(b"", word or b""))
+        self.narrow = np.array([len(part.translate(None, _BEYOND_ASCII)) for part in parts], np.int32)
+        self.wide = np.array([len(part.translate(None, _NO_LEAD)) for part in parts], np.int32)
 
 
 class Weighing:
@@ -38,9 +38,9 @@ class Weighing:
     ) -> None:
         come, begun = np.zeros(len(lexemes), np.int32), np.zeros(len(lexemes), np.bool_)
         for number in np.flatnonzero(np.bincount(states)).tolist():
-            least = [to_come(term) for term in lexemes[number].targets()]
-            if None not in least:
-                come[number] = min(n for n in least if n is not None)
+            least = to_come(*lexemes[number].targets())
+            if least is not None:
+                come[number] = least
                 begun[number] = type(lexemes[number]) is not Text  # a character that weighs, too, once it is whole
         narrow, wide = weights.narrow[tokens], weights.wide[tokens] + begun[states]
         needed = narrow + limit.wide * wide + limit.first_wide * (wide > 0) + come[states]

@@ -79,12 +79,15 @@ def weighed(term: Term) -> Weighed | None:
     return term.weighed() if isinstance(term, RunLeaf) else None
 
 
-def to_come(term: Term) -> int | None:
-    """:meth:`RunLeaf.to_come` of ``term``, the least of several languages."""
-    if type(term) is Or:
-        least = [to_come(item) for item in term.items]
-        return None if None in least else min(n for n in least if n is not None)
-    return term.to_come() if isinstance(term, RunLeaf) else None
+def to_come(*terms: Term) -> int | None:
+    """:meth:`RunLeaf.to_come`, the least of several languages."""
+    least: int | None = None
+    for term in terms:
+        found = to_come(*term.items) if type(term) is Or else term.to_come() if isinstance(term, RunLeaf) else None
+        if found is None:
+            return None
+        least = found if least is None else min(least, found)
+    return least
 
 
 def counts_along(term: Term) -> bool:

@@ -305,12 +305,9 @@ def follow(states: dict[State, tuple[int, ...]], text: str) -> dict[State, tuple
 @cache
 def kinds_within(low: int, high: int) -> tuple[tuple[Kind, tuple[int, ...]], ...]:
     """The kinds of the characters from ``low`` to ``high``, each with its own among them."""
-    found: dict[Kind, list[int]] = defaultdict(list)
-    for point in range(low, high + 1):
-        kind = kind_of(point)
-        if kind is not None:
-            found[kind].append(point)
-    return tuple([(kind, tuple(points)) for kind, points in found.items()])
+    window = CharSet.from_ranges([(low, high)])
+    found = [(kind, tuple(characters & window)) for kind, characters in kinds()]
+    return tuple([(kind, points) for kind, points in found if points])
 
 
 @cache
