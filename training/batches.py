@@ -14,6 +14,7 @@ from torch import Tensor
 from qwen_struct.prompt import SYSTEM, build_messages
 from training.copying import make_exercise, make_recall
 from training.documents import Example
+from training.dressing import dress
 from training.kinds import make_example
 from training.naming import make_naming
 from training.pointing import NOWHERE, sources_of, weights_of
@@ -148,7 +149,7 @@ def draw(tokenizer: Tokenizer, rng: Random, stage: Stage) -> Row:
     choice -= stage.variants
     if choice < stage.samples:
         return example_row(tokenizer, sample(rng))
-    return example_row(tokenizer, make_example(rng))
+    return example_row(tokenizer, dress(rng, make_example(rng)))
 
 
 def batches(tokenizer: Tokenizer, seed: int, first_step: int, curriculum: str = "reader") -> Iterator[Batch]:

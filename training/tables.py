@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from random import Random
 
 LABELLED = ["colon", "colon", "colon", "aligned", "pipe", "sentence", "pairs", "bullet", "equals", "below"]
-LABELLED += ["bold", "tab", "dash", "shout", "quoted", "tag"]
+LABELLED += ["bold", "tab", "dash", "shout", "quoted", "tag"] + ["composed"] * 8
 LABELLED_ZH = ["colon", "colon", "colon", "ascii", "clause", "pairs", "is", "aligned", "bullet", "pipe", "below"]
-LABELLED_ZH += ["bold", "quoted", "tag"]
+LABELLED_ZH += ["bold", "quoted", "tag"] + ["composed"] * 7
 ROWS = ["aligned", "aligned", "aligned", "markdown", "markdown", "padded", "csv", "tabs", "entries", "numbered", "html"]
+ROWS += ["ruled", "grid", "boxes", "dashes", "assigned", "objects", "turned", "named"]
+# A composed layout is one of each, the same for all of a form's lines; {} is the label, # the line's number.
+BEFORE = ["", "", "", "", "- ", "* ", "• ", "· ", "> ", "#. ", "#) ", "  ", "+ ", "→ "]
+AROUND = ["{}", "{}", "{}", "{}", "**{}**", "_{}_", "`{}`", "<b>{}</b>", '"{}"', "/{}/"]
+BETWEEN = [": ", ": ", " : ", ":  ", " - ", " — ", " = ", "=", " -> ", " → ", ":\t", "\t", " / ", " | ", ", ", " > "]
+BETWEEN_ZH = [
+    "：",
+    "：",
+    ": ",
+    " : ",
+    "：  ",
+    " - ",
+    "——",
+    "=",
+    " → ",
+    "\t",
+    "　",
+    " ",
+    "／",
+    " | ",
+    "，",
+    "为：",
+    "为",
+]
+AFTER = ["", "", "", "", "", ";", ",", " |", "<br>", "  "]
+AFTER_ZH = ["", "", "", "", "", "；", "，", "。", "<br>", " |"]
 HELD_OUT = ["dots", "brackets", "numbers"]  # of labelled values
 HELD_OUT_ROWS = ["bars", "stacked"]
 
@@ -28,6 +55,8 @@ def labelled(rng: Random, lang: str, pairs: list[tuple[str, str]], held_out: boo
     """Lines that give each label its value, in one of the layouts of forms, letters and lists."""
     layout = rng.choice(HELD_OUT if held_out else LABELLED_ZH if lang == "zh" else LABELLED)
     column = max((width(label) for label, _ in pairs), default=0) + rng.randint(2, 4)
+    if layout == "composed":
+        return composed(rng, lang, pairs)
     lines: list[str] = []
     for label, value in pairs:
         tag = label.lower().replace(" ", "_")
@@ -61,6 +90,21 @@ def labelled(rng: Random, lang: str, pairs: list[tuple[str, str]], held_out: boo
     return lines
 
 
+def composed(rng: Random, lang: str, pairs: list[tuple[str, str]]) -> list[str]:
+    """Lines of a layout put together at random: what stands before, around and after a label, and at the end."""
+    chinese = lang == "zh"
+    before, around = rng.choice(BEFORE), rng.choice(AROUND)
+    between, after = rng.choice(BETWEEN_ZH if chinese else BETWEEN), rng.choice(AFTER_ZH if chinese else AFTER)
+    case = str.upper if rng.random() < 0.15 else str.lower if rng.random() < 0.15 else str
+    lines = [
+        before.replace("#", str(number)) + around.replace("{}", case(label)) + between + value + after
+        for number, (label, value) in enumerate(pairs, 1)
+    ]
+    if rng.random() < 0.2:
+        lines = [line for one in lines for line in (one, "")][:-1]
+    return lines
+
+
 def rows(
     rng: Random, lang: str, head: list[str], cells: list[list[str]], numeric: list[bool], held_out: bool = False
 ) -> list[str]:
@@ -85,7 +129,26 @@ def rows(
         return ["<table>", *(f"<tr>{line}</tr>" for line in lines), "</table>"]
     if layout == "markdown":
         return ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *cells]]
+    if layout == "dashes":
+        return [" - ".join(row) for row in [head, *cells]]
+    if layout == "assigned":
+        tags = [name.lower().replace(" ", "_") for name in head]
+        return [rng.choice(["; ", ", "]).join(f"{t}={c}" for t, c in zip(tags, row, strict=True)) for row in cells]
+    if layout == "objects":
+        return [json.dumps(dict(zip(head, row, strict=True)), ensure_ascii=False) for row in cells]
+    if layout == "turned":
+        return ["\t".join([name, *(row[i] for row in cells)]) for i, name in enumerate(head)]
+    if layout == "named":
+        pairs = [[f"{name} {cell}" for name, cell in zip(head[1:], row[1:], strict=True)] for row in cells]
+        return [row[0] + colon + comma.join(pair) for row, pair in zip(cells, pairs, strict=True)]
     columns = [max(width(row[i]) for row in [head, *cells]) for i in range(len(head))]
+    if layout in ("grid", "boxes"):
+        bar, cross, dash = ("|", "+", "-") if layout == "grid" else ("│", "┼", "─")
+        rule = cross + cross.join(dash * (w + 2) for w in columns) + cross
+        lines = [
+            bar + bar.join(f" {pad(c, w)} " for c, w in zip(row, columns, strict=True)) + bar for row in [head, *cells]
+        ]
+        return [rule, lines[0], rule, *lines[1:], rule]
     right = layout == "aligned" and lang == "en" and rng.random() < 0.6
     if layout == "padded":
         lines = [
@@ -93,10 +156,13 @@ def rows(
         ]
         return [lines[0], "|" + "|".join("-" * (w + 2) for w in columns) + "|", *lines[1:]]
     gap = " " * rng.randint(2, 4)
-    return [
+    lines = [
         gap.join(pad(c, w, right and n) for c, w, n in zip(row, columns, numeric, strict=True)).rstrip()
         for row in [head, *cells]
     ]
+    if layout == "ruled":
+        lines.insert(1, rng.choice("-=_") * max(width(line) for line in lines))
+    return lines
 
 
 def _numeral(number: int) -> str:
