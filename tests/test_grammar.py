@@ -193,3 +193,27 @@ def test_a_name_is_told_from_the_tokens_however_it_is_split(vocabulary: Vocabula
         assert alive == expected, text
         verdicts.add(alive)
     assert verdicts == {True, False}
+
+
+QUOTED = rb"""{" , " ": 1 \" \\ a\" b" \\" "\" ":""".split(b" ")
+NAME_TOKENS: list[bytes | None] = [*BYTES, *QUOTED, b', "', b'": 1, "a']
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_name_is_told_from_others_however_it_is_cut_into_tokens(seed: int) -> None:
+    """Names with quotes and backslashes: one that has come is refused, any other accepted, the second time as well."""
+    vocabulary = Vocabulary(NAME_TOKENS, n_vocab=300, eos_token_ids=[299])
+    grammar = compile_schema({"additionalProperties": {"type": "integer"}}, vocabulary)
+    rng = random.Random(seed)
+    names = list({"".join(rng.choices('ab"\\', k=rng.randint(1, 3))) for _ in range(6)})
+    documents = [(rng.choice(names), rng.choice(names)) for _ in range(20)]
+    for first, second in documents * 2:
+        text = f"{{{json.dumps(first)}: 1, {json.dumps(second)}: 1}}".encode()
+        matcher = grammar.matcher()
+        while text:
+            fitting = [t for t, spelled in enumerate(NAME_TOKENS) if spelled and text.startswith(spelled)]
+            token = next((t for t in rng.sample(fitting, len(fitting)) if matcher.accept_token(t)), None)
+            if token is None:
+                break
+            text = text[len(NAME_TOKENS[token] or b"") :]
+        assert (text == b"") == (first != second), (first, second)

@@ -12,6 +12,7 @@ from ..language.texts import string_start
 from .bitmask import Bitmask
 from .budget import Budget, Plan, Plans, budget_of
 from .forced import Ahead, Forced, forced
+from .tails import CERTAIN, ESCAPED, FIRST
 
 if TYPE_CHECKING:
     from .pool import MaskPool
@@ -173,15 +174,16 @@ class Matcher:
             return self._position.advance(text, lambda at: self._text() + text[: at + 1])
 
     def _string(self) -> bytes:
-        """What was read of the string that is open here; elsewhere, something without meaning."""
-        texts, tokens = self._vocabulary.tokens, self._tokens
-        text, before = b"", len(tokens)
-        while before > max(0, len(tokens) - _SHORT):  # most are a few tokens long
-            before -= 1
-            text = (texts[tokens[before]] or b"") + text
-            start = text.rfind(b'"')
-            if start > 0 and text[start - 1] != BACKSLASH:
-                return text[start:]
+        """What was read of the string that is open here, with its quote; elsewhere, something without meaning."""
+        tokens, tails = self._tokens, self._vocabulary.tails
+        text, last = b"", len(tokens) - 1
+        for at in range(last, max(last - _SHORT, 0), -1):  # most are a few tokens long
+            tail, kind = tails[tokens[at]]
+            text = tail + text
+            if kind is CERTAIN or (kind is FIRST and not tails[tokens[at - 1]][0].endswith(b"\\")):
+                return text
+            if kind is ESCAPED:
+                break
         return self._long_string()
 
     def _long_string(self) -> bytes:

@@ -251,14 +251,13 @@ class Views:
 
     def _name(self, lexeme: Name, node: TrieNode, walker: Walker, flags: int) -> View:
         state = lexeme.state
-        surely = state.surely_possible
-        if surely:  # no other name is possible
-            key = (lexeme.node, surely & lexeme.node.bits, node, flags)
-            found = self._names.get(key)
-            if found is None:
-                found = self._names[key] = self._read_names(lexeme, node, flags)
-        else:
+        possible = state.possible_of(lexeme.node.bits)
+        key = (lexeme.node, possible, node, flags)
+        found = None if possible is None else self._names.get(key)
+        if found is None:
             found = self._read_names(lexeme, node, flags)
+            if possible is not None:
+                self._names[key] = found
         view, ends = found
         if not ends:
             return view

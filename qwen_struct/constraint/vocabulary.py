@@ -18,6 +18,7 @@ from .cache import DEFAULT_LIMIT, Cache, CacheInfo
 from .masks import Mask, MaskBuilder
 from .pool import MaskPool
 from .saved import SavedGrammar, load, save
+from .tails import TokenTails
 from .trie import TokenTrie
 from .words import Words
 
@@ -51,6 +52,7 @@ class Vocabulary:
         self.tokens: tuple[bytes | None, ...] = tuple(
             None if i in ends or not token else bytes(token) for i, token in enumerate(tokens)
         )
+        self.tails = TokenTails(self.tokens)
         self.num_words = -(-self.n_vocab // 32)  # int32 words in a mask row
         self.trie = TokenTrie(self.tokens)
         self.lock = RLock()  # held while something new is learnt

@@ -28,6 +28,8 @@ from .witnesses import canonical, read
 _QUOTE, _BRACKET, _BRACE = literal(b'"'), literal(b"["), literal(b"{")
 _WORDS = ((NULL, literal(b"null")), (FALSE_, literal(b"false")), (TRUE_, literal(b"true")))
 
+_MAX_REMEMBERED = 256  # items of an array whose continuations are remembered by their texts
+
 
 class Whitespace(Enum):
     """Where blanks stand: nowhere, as ``json.dumps`` writes by default, or as with ``indent=2``.
@@ -132,7 +134,7 @@ class NameNode:
 
     def reachable(self, state: ObjectState) -> bool:
         """Whether a name at or below this node can come next."""
-        return bool(state.surely_possible & self.bits) or state.possible_among(self.indices)
+        return state.possible_among(self.bits)
 
     def ends_in(self, state: ObjectState) -> bool:
         """Whether a name that can come next ends at this node."""
@@ -297,8 +299,16 @@ class Documents:
         if not state.remembers:
             return self._items(state, after, depth)
 
+        remembered: dict[bytes, Continuation] = {}
+
         def known(text: bytes | bytearray) -> Continuation:
-            return self._items(state.with_seen(canonical(read(value_before(text)))), after, depth)
+            value = bytes(value_before(text))
+            found = remembered.get(value)
+            if found is None:
+                if len(remembered) == _MAX_REMEMBERED:
+                    remembered.clear()
+                found = remembered[value] = self._items(state.with_seen(canonical(read(value))), after, depth)
+            return found
 
         key = ("after item", state, after)
         return self._cont(key, Documents._open_next, state, after, depth, captures=known, plenty=state.plenty)

@@ -7,7 +7,6 @@ or additionalProperties speak of; with ``any_order`` all of them come as they li
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Hashable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..schema.algebra import TRUE, And, Expr
 from .cases import cases
 from .completions import Open, choice, completable, unseen
-from .members import ObjectSpec, indices_of
+from .members import ObjectSpec, indices_of, low_bits
 from .outcomes import branches, outcomes
 from .terms import Term
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from .values import Values
 
 _MAX_TRIED = 16  # branches of a choice that are tried for a support, see ObjectState
+_MAX_ASKED = 64  # members of which it is asked at once whether they are possible
 Successor = tuple[Expr, "ObjectState"]  # (what the member's value must satisfy, the state after it)
 
 
@@ -34,7 +34,9 @@ class ObjectState:
     is what is left of the formula, and ``seen`` has the undeclared names so far.
     """
 
-    __slots__ = ("_known", "_surely", "closed", "following", "need", "rest", "room", "seen", "spec", "values")
+    __slots__ = (
+        "_can", "_cannot", "_known", "_surely", "closed", "following", "need", "rest", "room", "seen", "spec", "values"
+    )  # fmt: skip
 
     def __init__(self, spec: ObjectSpec, key: tuple) -> None:
         self.spec, self.values = spec, spec.values
@@ -42,6 +44,7 @@ class ObjectState:
         self.following = self._following()  # declared names that the order lets come next, as bits
         self._known: dict[Hashable, object] = {}
         self._surely: int | None = None
+        self._can = self._cannot = 0  # declared members that were found to be possible, or not, as bits
 
     def _following(self) -> int:
         if self.room == 0:
@@ -75,19 +78,36 @@ class ObjectState:
 
     def possible(self, i: int) -> bool:
         """Whether the declared member ``i`` can come next."""
-        if not self.following >> i & 1:
+        bit = 1 << i
+        if not self.following & bit or self._cannot & bit:
             return False
-        if self.surely_possible >> i & 1:
+        if (self.surely_possible | self._can) & bit:
             return True
-        return self.values.viable((self, i), lambda: self._can_follow(self._declared_member(i)))
+        can, firm = self.values.firmly(
+            lambda: self.values.viable((self, i), lambda: self._can_follow(self._declared_member(i)))
+        )
+        if firm and can:
+            self._can |= bit
+        elif firm:
+            self._cannot |= bit
+        return can
 
-    def possible_among(self, indices: list[int]) -> bool:
-        """Whether one of the declared members ``indices``, ascending, can come next."""
-        following = self.following
-        if not following:
-            return False
-        at = bisect_left(indices, (following & -following).bit_length() - 1)
-        return any(self.possible(indices[j]) for j in range(at, len(indices)) if following >> indices[j] & 1)
+    def possible_among(self, bits: int) -> bool:
+        """Whether one of the declared members ``bits`` can come next."""
+        bits &= self.following & ~self._cannot
+        if bits & (self.surely_possible | self._can):
+            return True
+        return any(self.possible(i) for i in low_bits(bits))
+
+    def possible_of(self, bits: int) -> int | None:
+        """Those of the declared members ``bits`` that can come next; None where that asks too many questions."""
+        bits &= self.following & ~self._cannot
+        known = bits & (self.surely_possible | self._can)
+        if (bits ^ known).bit_count() > _MAX_ASKED:
+            return None
+        for i in low_bits(bits ^ known):
+            known |= self.possible(i) << i
+        return known
 
     def declared(self, i: int) -> list[Successor]:
         """The alternatives for the declared member ``i``; none when it cannot come."""
