@@ -115,22 +115,46 @@ class Name(Lexeme):
 
 
 class NameNode:
-    """A node of the trie of an object's declared names, over the bytes of their JSON spelling."""
+    """A node of the trie of an object's declared names, over the bytes of their JSON spelling.
 
-    __slots__ = ("_bits", "children", "index", "indices")
+    It stands for the names ``low`` to ``high`` of all, sorted by their spelling. Its children are made when they are
+    asked for: of most names only the first bytes are ever looked at. ``index`` is that of the name that ends here.
+    """
 
-    def __init__(self) -> None:
-        self.children: dict[int, NameNode] = {}
-        self.index: int | None = None  # of the name that ends here
-        self.indices: list[int] = []  # of all names below, ascending
-        self._bits = 0
+    __slots__ = ("_bits", "_children", "_depth", "_high", "_low", "_names", "index")
+
+    def __init__(self, names: list[tuple[bytes, int]], low: int, high: int, depth: int) -> None:
+        self._names, self._low, self._high, self._depth = names, low, high, depth
+        self._bits: int | None = None
+        self._children: dict[int, NameNode] | None = None
+        self.index = names[low][1] if low < high and len(names[low][0]) == depth else None
+
+    @property
+    def indices(self) -> list[int]:
+        """The names at and below this node, ascending."""
+        return sorted([index for _, index in self._names[self._low : self._high]])
 
     @property
     def bits(self) -> int:
         """``indices`` as a bit mask."""
-        if not self._bits:
+        if self._bits is None:
             self._bits = mask_of(self.indices)
         return self._bits
+
+    @property
+    def children(self) -> dict[int, NameNode]:
+        """The nodes after one more byte."""
+        children = self._children
+        if children is None:
+            children = {}
+            names, depth, at = self._names, self._depth, self._low + (self.index is not None)
+            while at < self._high:
+                byte, first = names[at][0][depth], at
+                while at < self._high and names[at][0][depth] == byte:
+                    at += 1
+                children[byte] = NameNode(names, first, at, depth + 1)
+            self._children = children
+        return children
 
     def reachable(self, state: ObjectState) -> bool:
         """Whether a name at or below this node can come next."""
@@ -396,15 +420,8 @@ def _blanks(depth: int) -> Term:
 
 
 def _name_trie(names: tuple[str, ...]) -> NameNode:
-    root = NameNode()
-    for index, name in enumerate(names):
-        node = root
-        node.indices.append(index)
-        for byte in json.dumps(name, ensure_ascii=False).encode()[1:-1]:
-            node = node.children.setdefault(byte, NameNode())
-            node.indices.append(index)
-        node.index = index
-    return root
+    spelled = [(json.dumps(name, ensure_ascii=False).encode()[1:-1], index) for index, name in enumerate(names)]
+    return NameNode(sorted(spelled), 0, len(spelled), 0)
 
 
 __all__ = ["QUOTE", "Capture", "Continuation", "Documents", "Name", "Thread", "Whitespace"]
