@@ -65,12 +65,17 @@ def test_extras_cover_what_the_project_names() -> None:
     assert set(PROJECT["project"]["optional-dependencies"]) >= {"test", "dev", "gptq", "outlines", "bench"}
 
 
-def test_readmes_example_prints_what_readme_shows(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+EXAMPLES = re.findall(r"^```python\n(.*?)^```\n+prints\n+```text\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_readme_has_a_shipped_document_and_one_that_is_not() -> None:
+    assert ["schemas/" in code for code, _ in EXAMPLES] == [True, False]
+
+
+@pytest.mark.parametrize(("code", "output"), EXAMPLES)
+def test_readmes_examples_print_what_readme_shows(
+    code: str, output: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = re.search(r"^```python\n(.*?)^```\n+prints\n+```text\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert found is not None
-    code, output = found.groups()
     monkeypatch.chdir(ROOT)
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    exec(compile(code, "README.md", "exec", dont_inherit=True), {"__name__": "readme"})
     assert capsys.readouterr().out == output
