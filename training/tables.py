@@ -132,8 +132,7 @@ def rows(
     if layout == "dashes":
         return [" - ".join(row) for row in [head, *cells]]
     if layout == "assigned":
-        tags = [name.lower().replace(" ", "_") for name in head]
-        return [rng.choice(["; ", ", "]).join(f"{t}={c}" for t, c in zip(tags, row, strict=True)) for row in cells]
+        return ["; ".join(f"{name}={cell}" for name, cell in zip(head, row, strict=True)) for row in cells]
     if layout == "objects":
         return [json.dumps(dict(zip(head, row, strict=True)), ensure_ascii=False) for row in cells]
     if layout == "turned":
