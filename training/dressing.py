@@ -10,6 +10,7 @@ from random import Random
 
 from training import values
 from training.documents import Example
+from training.tables import spaced
 
 DRESSED_SHARE = 0.25
 ABOVE = [
@@ -39,7 +40,7 @@ def dress(rng: Random, example: Example) -> Example:
         space = rng.choice(["  ", "    ", "\t", "　　" if chinese else "      "])
         lines = [space + line if line else line for line in lines]
     elif way == "spaced":
-        lines = [line for one in lines if one for line in (one, "")][:-1]
+        lines = spaced([line for line in lines if line])
     elif way == "paragraphs":
         lines = [f"<p>{line}</p>" for line in lines if line]
     elif way == "breaks":

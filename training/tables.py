@@ -17,24 +17,8 @@ BEFORE = ["", "", "", "", "- ", "* ", "• ", "· ", "> ", "#. ", "#) ", "  ", "
 AROUND = ["{}", "{}", "{}", "{}", "**{}**", "_{}_", "`{}`", "<b>{}</b>", '"{}"', "/{}/"]
 BETWEEN = [": ", ": ", " : ", ":  ", " - ", " — ", " = ", "=", " -> ", " → ", ":\t", "\t", " / ", " | ", ", ", " > "]
 BETWEEN_ZH = [
-    "：",
-    "：",
-    ": ",
-    " : ",
-    "：  ",
-    " - ",
-    "——",
-    "=",
-    " → ",
-    "\t",
-    "　",
-    " ",
-    "／",
-    " | ",
-    "，",
-    "为：",
-    "为",
-]
+    "：", "：", ": ", " : ", "：  ", " - ", "——", "=", " → ", "\t", "　", " ", "／", " | ", "，", "为：", "为",
+]  # fmt: skip
 AFTER = ["", "", "", "", "", ";", ",", " |", "<br>", "  "]
 AFTER_ZH = ["", "", "", "", "", "；", "，", "。", "<br>", " |"]
 HELD_OUT = ["dots", "brackets", "numbers"]  # of labelled values
@@ -100,9 +84,12 @@ def composed(rng: Random, lang: str, pairs: list[tuple[str, str]]) -> list[str]:
         before.replace("#", str(number)) + around.replace("{}", case(label)) + between + value + after
         for number, (label, value) in enumerate(pairs, 1)
     ]
-    if rng.random() < 0.2:
-        lines = [line for one in lines for line in (one, "")][:-1]
-    return lines
+    return spaced(lines) if rng.random() < 0.2 else lines
+
+
+def spaced(lines: list[str]) -> list[str]:
+    """``lines`` with an empty one between each two."""
+    return [line for one in lines for line in (one, "")][:-1]
 
 
 def rows(

@@ -10,6 +10,7 @@ from ..language.documents import Name, NameNode, Thread
 from ..language.lexemes import END, Lexeme, Literal, Text
 from ..language.positions import Position, step_thread
 from ..language.terms import ANY
+from ..language.texts import spelled
 
 MAX_FORCED = 4096  # bytes that are looked ahead; more follow when these have been read
 
@@ -123,13 +124,9 @@ def _only_name(lexeme: Name) -> bytes:
 def _names(lexeme: Name) -> Iterator[tuple[str, bytes]]:
     state = lexeme.state
     for index in lexeme.node.indices:
-        if not state.possible(index):
-            continue
-        node, text = lexeme.node, bytearray()
-        while node.index != index:
-            byte, node = next((byte, child) for byte, child in node.children.items() if child.bits >> index & 1)
-            text.append(byte)
-        yield state.spec.names[index], bytes(text) + b'"'
+        if state.possible(index):
+            name = state.spec.names[index]
+            yield name, spelled(name)[lexeme.node.depth :] + b'"'
 
 
 class Ahead:

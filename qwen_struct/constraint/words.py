@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,6 +13,7 @@ from ..errors import SchemaBudgetError
 from ..language.decide import FuelExhausted, shortest, words
 from ..language.lexemes import QUOTE, Lexeme, Number, Text, text
 from ..language.terms import ANY, Chars, Repeat, Term, repeat
+from ..language.texts import spelled
 from .automaton import Automaton
 from .bitmask import Bitmask, row_of
 from .lengths import num_characters
@@ -265,7 +265,7 @@ class Words:
     def _texts(self, term: Term) -> tuple[bytes, ...]:
         if type(term) is Repeat and type(term.body) is Chars:
             return (self._fill(term.body, term.low, term.high),)
-        return tuple(json.dumps(word, ensure_ascii=False).encode()[1:-1] for word in _shortest_words(term))
+        return tuple(spelled(word) for word in _shortest_words(term))
 
     def _fill(self, body: Term, low: int, high: int | None) -> bytes:
         """``low`` characters out of a set, in tokens that are as long as possible."""
@@ -284,7 +284,7 @@ class Words:
 
     def _by_length(self, body: Term) -> dict[int, bytes]:
         """Texts of one token of ``body``'s characters, by their number; one character is among them."""
-        single = json.dumps(shortest(body), ensure_ascii=False).encode()[1:-1]
+        single = spelled(shortest(body))
         start = text(repeat(body, 0, None))
         reached = self._automaton.walk(start, self._trie)
         whole = np.array([state is start for state in self._automaton.states])[reached.states]

@@ -8,7 +8,6 @@ thread only where a choice in the schema is still open. A state exists only if s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Hashable, Iterable
 from enum import Enum
 from functools import cache
@@ -21,13 +20,12 @@ from .members import mask_of
 from .objects import ObjectState, object_states
 from .terms import EPSILON, Term, chars, concat, repeat, union
 from .terms import literal as fixed
-from .texts import name_before, value_before
+from .texts import name_before, spelled, value_before
 from .values import Values
 from .witnesses import canonical, read
 
 _QUOTE, _BRACKET, _BRACE = literal(b'"'), literal(b"["), literal(b"{")
 _WORDS = ((NULL, literal(b"null")), (FALSE_, literal(b"false")), (TRUE_, literal(b"true")))
-
 _MAX_REMEMBERED = 256  # items of an array whose continuations are remembered by their texts
 
 
@@ -118,13 +116,14 @@ class NameNode:
     """A node of the trie of an object's declared names, over the bytes of their JSON spelling.
 
     It stands for the names ``low`` to ``high`` of all, sorted by their spelling. Its children are made when they are
-    asked for: of most names only the first bytes are ever looked at. ``index`` is that of the name that ends here.
+    asked for: of most names only the first bytes are ever looked at. ``depth`` is how many bytes lead here, ``index``
+    that of the name that ends here.
     """
 
-    __slots__ = ("_bits", "_children", "_depth", "_high", "_low", "_names", "index")
+    __slots__ = ("_bits", "_children", "_high", "_low", "_names", "depth", "index")
 
     def __init__(self, names: list[tuple[bytes, int]], low: int, high: int, depth: int) -> None:
-        self._names, self._low, self._high, self._depth = names, low, high, depth
+        self._names, self._low, self._high, self.depth = names, low, high, depth
         self._bits: int | None = None
         self._children: dict[int, NameNode] | None = None
         self.index = names[low][1] if low < high and len(names[low][0]) == depth else None
@@ -147,7 +146,7 @@ class NameNode:
         children = self._children
         if children is None:
             children = {}
-            names, depth, at = self._names, self._depth, self._low + (self.index is not None)
+            names, depth, at = self._names, self.depth, self._low + (self.index is not None)
             while at < self._high:
                 byte, first = names[at][0][depth], at
                 while at < self._high and names[at][0][depth] == byte:
@@ -420,8 +419,7 @@ def _blanks(depth: int) -> Term:
 
 
 def _name_trie(names: tuple[str, ...]) -> NameNode:
-    spelled = [(json.dumps(name, ensure_ascii=False).encode()[1:-1], index) for index, name in enumerate(names)]
-    return NameNode(sorted(spelled), 0, len(spelled), 0)
+    return NameNode(sorted([(spelled(name), index) for index, name in enumerate(names)]), 0, len(names), 0)
 
 
 __all__ = ["QUOTE", "Capture", "Continuation", "Documents", "Name", "Thread", "Whitespace"]

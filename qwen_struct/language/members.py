@@ -263,14 +263,6 @@ def indices_of(mask: int) -> Iterator[int]:
         at = text.find("1", at + 1)
 
 
-def low_bits(mask: int) -> Iterator[int]:
-    """The same, for a few of them: quick at the first, but with a cost for each that grows with the mask."""
-    while mask:
-        low = mask & -mask
-        yield low.bit_length() - 1
-        mask ^= low
-
-
 def _mention(formula: Expr, named: dict[str, None], required: dict[str, None]) -> None:
     """Adds the names that ``formula`` declares and those that it requires, each in order of appearance."""
     match formula:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..schema.algebra import TRUE, And, Expr
 from .cases import cases
 from .completions import Open, choice, completable, unseen
-from .members import ObjectSpec, indices_of, low_bits
+from .members import ObjectSpec, indices_of
 from .outcomes import branches, outcomes
 from .terms import Term
 
@@ -35,7 +35,7 @@ class ObjectState:
     """
 
     __slots__ = (
-        "_can", "_cannot", "_known", "_surely", "closed", "following", "need", "rest", "room", "seen", "spec", "values"
+        "_can", "_cannot", "_known", "closed", "following", "need", "rest", "room", "seen", "spec", "values"
     )  # fmt: skip
 
     def __init__(self, spec: ObjectSpec, key: tuple) -> None:
@@ -43,8 +43,8 @@ class ObjectState:
         self.closed, self.need, self.room, self.rest, self.seen = key
         self.following = self._following()  # declared names that the order lets come next, as bits
         self._known: dict[Hashable, object] = {}
-        self._surely: int | None = None
-        self._can = self._cannot = 0  # declared members that were found to be possible, or not, as bits
+        self._can: int | None = None
+        self._cannot = 0  # declared members that were found not to be possible, as bits
 
     def _following(self) -> int:
         if self.room == 0:
@@ -69,25 +69,25 @@ class ObjectState:
         return (i for i in indices_of(self.following) if self.possible(i))
 
     @property
-    def surely_possible(self) -> int:
-        """Declared members that can come next, as bits: all of them where nothing asks for more than their values."""
-        if self._surely is None:
+    def known_possible(self) -> int:
+        """Declared members known to be possible next, as bits: all where nothing asks for more than their values."""
+        if self._can is None:
             plain = self.need == 0 and self.room is None and not self.spec.depends_on(self.rest)
-            self._surely = self.following & self.spec.inhabited_names if plain else 0
-        return self._surely
+            self._can = self.following & self.spec.inhabited_names if plain else 0
+        return self._can
 
     def possible(self, i: int) -> bool:
         """Whether the declared member ``i`` can come next."""
         bit = 1 << i
         if not self.following & bit or self._cannot & bit:
             return False
-        if (self.surely_possible | self._can) & bit:
+        if self.known_possible & bit:
             return True
         can, firm = self.values.firmly(
             lambda: self.values.viable((self, i), lambda: self._can_follow(self._declared_member(i)))
         )
         if firm and can:
-            self._can |= bit
+            self._can = self.known_possible | bit
         elif firm:
             self._cannot |= bit
         return can
@@ -95,17 +95,17 @@ class ObjectState:
     def possible_among(self, bits: int) -> bool:
         """Whether one of the declared members ``bits`` can come next."""
         bits &= self.following & ~self._cannot
-        if bits & (self.surely_possible | self._can):
+        if bits & self.known_possible:
             return True
-        return any(self.possible(i) for i in low_bits(bits))
+        return any(self.possible(i) for i in indices_of(bits))
 
     def possible_of(self, bits: int) -> int | None:
         """Those of the declared members ``bits`` that can come next; None where that asks too many questions."""
         bits &= self.following & ~self._cannot
-        known = bits & (self.surely_possible | self._can)
+        known = bits & self.known_possible
         if (bits ^ known).bit_count() > _MAX_ASKED:
             return None
-        for i in low_bits(bits ^ known):
+        for i in indices_of(bits ^ known):
             known |= self.possible(i) << i
         return known
 
@@ -134,7 +134,7 @@ class ObjectState:
 
     def goes_on(self) -> bool:
         """Whether a member can come next. One can, if the object may not end here."""
-        if self.surely_possible or (self._surely_undeclared() and self.spec.undeclared):
+        if self.known_possible or (self._surely_undeclared() and self.spec.undeclared):
             return True
         ways = self.values.gather(lambda: islice(chain(self.candidates(), self.undeclared()), 1), not self.closable())
         return bool(ways)

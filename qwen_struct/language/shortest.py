@@ -8,17 +8,17 @@ the text read so far is not in the graph: it is cut where a name or item ends th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from .arrays import ArrayState
 from .completions import unseen
-from .documents import Continuation, Documents, Name, NameNode
+from .documents import Continuation, Documents, Name
 from .lexemes import Lexeme, Literal, Number
 from .members import ObjectSpec, indices_of
 from .objects import ObjectState, object_state
 from .sizes import FAR, Sizes, Step, all_alike, is_plain, long_run, parts, required_left, state_of
+from .texts import spelled
 from .unique import find_unique, seen_before
 
 Way = tuple[bytes, Continuation]  # a piece of text, and what comes after it
@@ -222,17 +222,8 @@ class Shortest:
             if step.declared is not None and step.declared in indices and step.declared not in chosen:
                 chosen.append(step.declared)
         for i in chosen:
-            rest = self._rest_of_name(lexeme, i)
+            rest = spelled(state.spec.names[i])[lexeme.node.depth :]
             yield rest + b'"', self._documents.declared_member(state, i, after, depth)
-
-    def _rest_of_name(self, lexeme: Name, index: int) -> bytes:
-        name = spelled(lexeme.state.spec.names[index])
-        node: NameNode = self._documents._names[id(lexeme.state.spec)]
-        at = 0
-        while node is not lexeme.node:
-            node = node.children[name[at]]
-            at += 1
-        return name[at:]
 
     def _declared(
         self, here: Continuation, state: ObjectState, index: int, after: Continuation, depth: int
@@ -369,8 +360,3 @@ class Shortest:
         name = b'"%b"' % spelled(spec.names[index])
         value = self._value_text(spec.value(index), depth)
         return documents._separator(depth, False) + name + documents._colon + value
-
-
-def spelled(name: str) -> bytes:
-    """The inside of ``name`` as a JSON string."""
-    return json.dumps(name, ensure_ascii=False).encode()[1:-1]

@@ -21,6 +21,7 @@ from .lexemes import Lexeme, Literal, Number, literal, text
 from .members import indices_of
 from .objects import ObjectState
 from .terms import Term
+from .texts import spelled
 from .unique import find_unique
 from .witnesses import canonical, read
 
@@ -114,7 +115,7 @@ class Sizes:
         """What a member's name adds, with what stands around it."""
         found = self._names.get(name)
         if found is None:
-            found = self._names[name] = 2 + self._measure(json.dumps(name, ensure_ascii=False).encode()[1:-1])
+            found = self._names[name] = 2 + self._measure(spelled(name))
         return found
 
     # Values. ----------------------------------------------------------------------------------------------------

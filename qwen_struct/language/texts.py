@@ -1,4 +1,4 @@
-"""What the end of a canonical JSON text says: the name or the value that has just been read, found by reading back."""
+"""Canonical JSON text: how a string is spelled, and what the end of a text says, found by reading back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from .lexemes import BACKSLASH, QUOTE
 
 _OPENING, _CLOSING = b"[{", b"]}"
 _PART = re.compile(rb'"(?:[^"\\]|\\.)*(?P<whole>")?|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
+
+
+def spelled(string: str) -> bytes:
+    """The inside of ``string`` as a JSON string."""
+    return json.dumps(string, ensure_ascii=False).encode()[1:-1]
 
 
 def name_before(text: bytes | bytearray) -> str:
