@@ -3,6 +3,7 @@
     PYTHONPATH=. python benchmarks/decode.py                   # the bundled model, on documents kept from its training
     PYTHONPATH=. python benchmarks/decode.py --random 0.5b     # random weights of Qwen2.5-0.5B's size, 151,936 tokens
     PYTHONPATH=. python benchmarks/decode.py --random 7b       # CUDA, at most 24 GB of it; with --int4 in GPTQ's format
+    PYTHONPATH=. python benchmarks/decode.py --only-batches    # 16 documents side by side against one by one, no rivals
 
 Every engine gets the same network, prompts (token ids) and limit of tokens, and chooses greedily. First the outputs are
 checked: qwen_struct's are valid, and the same whether each token takes a pass of its own, forced ones cost none, drafts
@@ -136,15 +137,18 @@ def measure_batches(
     together: list[tuple[float, float, int]] = []
     for _ in range(repeats):
         with _lap(alone, passes):
-            for document in documents:
-                ours.drafts(document)
+            runs = [ours.drafts(document) for document in documents]
         with _lap(together, passes):
-            batched(extractor, documents, ours)
+            many_runs = batched(extractor, documents, ours)
+        if extractor.model.network.dtype == torch.float32 and [r.text for r in runs] != [text for text, _ in many_runs]:
+            raise AssertionError("side by side other answers than one by one")
     (one, one_cpu, one_passes), (many, many_cpu, many_passes) = map(_medians, (alone, together))
     return {
         "documents/s one by one": len(documents) / one,
         f"documents/s batch of {BATCH}": len(documents) / many,
         "speed-up": one / many,
+        "tokens of an answer": sum(run.num_tokens for run in runs) / len(documents),
+        "tokens of a prompt": sum(len(prompt_of(extractor.model, d)) for d in documents) / len(documents),
         "speed-up in CPU time": one_cpu / many_cpu,
         "passes one by one": one_passes,
         f"passes batch of {BATCH}": many_passes,
@@ -265,6 +269,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--max-tokens", type=int, help="of an answer; default 600, with random weights 48")
     parser.add_argument("--repeats", type=int, help="rounds that count, after one that does not; default 3, or 1")
     parser.add_argument("--rivals", nargs="*", choices=list(ENGINES), default=installed(), metavar="ENGINE")
+    parser.add_argument("--only-batches", action="store_true", help="nothing but documents one by one and 16 at a time")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compile-masks", action="store_true", help="let rivals' mask kernels use torch.compile")
     parser.add_argument("--record", metavar="NAME", help="write the figures to benchmarks/record/NAME.json")
@@ -279,6 +284,12 @@ def measure_all(
     pair, passes = (model.network, model.tokenizer), PassCounter(model.network)
     checker = Extractor(pair)
     limit = Limits(checker.vocabulary, max_tokens)
+    if args.only_batches:
+        ours = Ours(checker, passes, limit)
+        batched(checker, documents, ours)  # schemas and masks to learn
+        batches = measure_batches(checker, documents, ours, passes, repeats)
+        print("batches: " + ", ".join(f"{key} {value:,.2f}" for key, value in batches.items()))
+        return {"batches": batches, "floors": {"documents/s, batch of 16 / one by one": batches["speed-up"]}}
     figures: dict[str, Any] = {"different answers": check(checker, documents, passes, limit)}
     print("answers that differ from the plain loop's:", figures["different answers"], flush=True)
 

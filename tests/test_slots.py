@@ -125,3 +125,23 @@ def test_the_longest_prefix_is_found_and_the_least_used_goes() -> None:
     assert store.find([5] * 10) is None
     store.clear()
     assert store.num_bytes == 0
+
+
+def test_prompts_of_different_schemas_share_the_beginning_that_they_have_in_common() -> None:
+    model = model_of()
+    slots, store = Slots(model), PrefixStore()
+    head, ids = list(range(20)), [*range(20), 30, 31, 32, 33]
+    slots.read_prompt(slots.add(), ids)
+    store.keep(ids, slots.prefix(0, len(ids)))
+    found = store.find([*head, 40, 41])
+    assert found is not None
+    assert found.num_tokens == 20
+    row = slots.add(found)
+    torch.testing.assert_close(
+        slots.read_prompt(row, [40, 41]), alone(model, [*head, 40, 41])[-1], atol=1e-4, rtol=1e-4
+    )
+    assert store.find(ids[:22]) is not None  # what is kept goes on further than the prompt
+    assert store.find(ids[:22]).num_tokens == 21  # type: ignore[union-attr]
+    assert store.find([*range(15), 40, 41]) is None  # not worth a copy
+    store.keep(head[:18], slots.prefix(0, 18))
+    assert store.find([*head, 40]).num_tokens == 18  # type: ignore[union-attr]  # two tokens more are not, either

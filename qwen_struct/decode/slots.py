@@ -37,6 +37,10 @@ class Prefix(NamedTuple):
     def num_bytes(self) -> int:
         return sum(t.numel() * t.element_size() for t in (*self.keys, *self.values))
 
+    def first(self, num_tokens: int) -> Prefix:
+        """Its first ``num_tokens`` tokens; nothing is copied."""
+        return Prefix(*(tuple([layer[:, :num_tokens] for layer in layers]) for layers in self))
+
 
 class Slots:
     """The rows of one batch. Not shared between threads.
