@@ -42,7 +42,19 @@ import torch
 import torch._dynamo
 from common import finish
 from decode_documents import Document, Limits, held_out, is_valid, long_document, prompt_of
-from decode_tables import DRAFTS, FORCED, KEPT, PLAIN, PROCESSOR, Runs, fastest_rival, judge, show, summary
+from decode_tables import (
+    DRAFTS,
+    FORCED,
+    KEPT,
+    PLAIN,
+    PROCESSOR,
+    SIDE_BY_SIDE,
+    Runs,
+    fastest_rival,
+    judge,
+    show,
+    summary,
+)
 from decode_ways import Ours, PassCounter, Variant, own_processor, rival
 from engines_decode import ENGINES, installed
 from memory_peak import Peak, read_bandwidth
@@ -288,8 +300,8 @@ def measure_all(
         ours = Ours(checker, passes, limit)
         batched(checker, documents, ours)  # schemas and masks to learn
         batches = measure_batches(checker, documents, ours, passes, repeats)
-        print("batches: " + ", ".join(f"{key} {value:,.2f}" for key, value in batches.items()))
-        return {"batches": batches, "floors": {"documents/s, batch of 16 / one by one": batches["speed-up"]}}
+        show_part("batches", batches)
+        return {"batches": batches, "floors": {SIDE_BY_SIDE: batches["speed-up"]}}
     figures: dict[str, Any] = {"different answers": check(checker, documents, passes, limit)}
     print("answers that differ from the plain loop's:", figures["different answers"], flush=True)
 
@@ -312,15 +324,19 @@ def measure_all(
         figures["bandwidth"] = against_bandwidth(model, tables[DRAFTS])
     for part in ("memory MB", "batches", "second document", "bandwidth"):
         if part in figures:
-            print(f"{part}: " + ", ".join(f"{key} {value:,.2f}" for key, value in figures[part].items()))
+            show_part(part, figures[part])
     figures["floors"] = {
         "forward passes per output token": None if args.random else tables[DRAFTS]["passes/token"],
         "time per document, ours / fastest rival's": None if args.random else fastest_rival(tables, len(documents)),
-        "documents/s, batch of 16 / one by one": figures.get("batches", {}).get("speed-up"),
+        SIDE_BY_SIDE: figures.get("batches", {}).get("speed-up"),
         "constraint's share of decode time": tables[DRAFTS]["constraint"] if args.random else None,
         "time to first token, second / first document": figures.get("second document", {}).get("second / first"),
     }
     return figures
+
+
+def show_part(name: str, figures: dict[str, float]) -> None:
+    print(f"{name}: " + ", ".join(f"{key} {value:,.2f}" for key, value in figures.items()))
 
 
 def all_variants(extractor: Extractor, ours: Ours, passes: PassCounter, rivals: Sequence[str]) -> dict[str, Variant]:

@@ -6,9 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .slots import Prefix
@@ -18,24 +16,19 @@ _LEAST = 16  # tokens from which on a part of a prefix is worth its copy
 _MAX_COMPARED = 64  # prefixes of which parts are looked at, those last used
 
 
-class _Kept(NamedTuple):
-    token_ids: np.ndarray  # (num_tokens,) int64
-    prefix: Prefix
-
-
 class PrefixStore:
     """The beginnings of prompts, at most ``limit`` bytes of them, least recently used out. Shareable by threads."""
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         self.limit = limit
-        self._kept: OrderedDict[tuple[int, ...], _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], Prefix] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def num_bytes(self) -> int:
         """The memory that the prefixes take."""
         with self._lock:
-            return sum(kept.prefix.num_bytes for kept in self._kept.values())
+            return sum(prefix.num_bytes for prefix in self._kept.values())
 
     def clear(self) -> None:
         """Forgets all."""
@@ -58,33 +51,31 @@ class PrefixStore:
             key = tuple(token_ids[:length])
             if length < len(token_ids) and key in self._kept:
                 self._kept.move_to_end(key)
-                return self._kept[key].prefix
+                return self._kept[key]
         return None
 
     def _part(self, token_ids: Sequence[int], least: int) -> Prefix | None:
-        ids, best = np.array(token_ids[:-1], np.int64), None
+        ids, best = tuple(token_ids[:-1]), None
         for key in islice(reversed(self._kept), _MAX_COMPARED):
-            kept = self._kept[key]
-            length = min(len(kept.token_ids), len(ids))
-            if length < least:
-                continue
-            differ = kept.token_ids[:length] != ids[:length]
-            first = int(differ.argmax())
-            shared = first if differ[first] else length
-            if shared >= least:
-                least, best = shared + 1, (key, shared)
+            if len(key) >= least and key[:least] == ids[:least]:
+                best, shared = key, _num_shared(key, ids)
+                least = shared + 1
         if best is None:
             return None
-        key, shared = best
-        self._kept.move_to_end(key)
-        return self._kept[key].prefix.first(shared)
+        self._kept.move_to_end(best)
+        return self._kept[best].first(shared)
 
     def keep(self, token_ids: Sequence[int], prefix: Prefix) -> None:
         """Keeps what ``token_ids`` left, unless it takes more than the whole limit."""
         if prefix.num_bytes > self.limit:
             return
         with self._lock:
-            self._kept[tuple(token_ids)] = _Kept(np.array(token_ids, np.int64), prefix)
-            size = sum(kept.prefix.num_bytes for kept in self._kept.values())
+            self._kept[tuple(token_ids)] = prefix
+            size = sum(kept.num_bytes for kept in self._kept.values())
             while size > self.limit:
-                size -= self._kept.popitem(last=False)[1].prefix.num_bytes
+                size -= self._kept.popitem(last=False)[1].num_bytes
+
+
+def _num_shared(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two sequences begin with in common."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
