@@ -19,10 +19,22 @@ from qwen_struct.constraint.bitmask import row_of
 from qwen_struct.constraint.contents import Contents
 from qwen_struct.constraint.lengths import num_characters
 from qwen_struct.language.charset import CharSet
+from qwen_struct.language.decide import is_empty
 from qwen_struct.language.ecma import parse_pattern
 from qwen_struct.language.formats import format_term
 from qwen_struct.language.lexemes import Lexeme, text
-from qwen_struct.language.terms import chars, complement, derivative, intersect, length, literal, literals, repeat
+from qwen_struct.language.terms import (
+    Term,
+    accepts,
+    chars,
+    complement,
+    derivative,
+    intersect,
+    length,
+    literal,
+    literals,
+    repeat,
+)
 
 PIECES = [
     b'{"', b'"}', b'": ', b'": "', b'", "', b'"], "', b"}, {", b"[{", b"}]", b'":', b'", ', b'{"a": "', b'"a"',
@@ -248,6 +260,44 @@ def test_what_characters_weigh_is_added_up_without_a_walk(read: str) -> None:
     row |= 0 if content.row is None else content.row
     inside = sorted(Automaton().walk(text(term), vocabulary.trie).tokens.tolist())
     assert inside and allowed_tokens(row) == inside
+
+
+_COUNTED = [
+    r"^(\S+\s+){0,%d}\S+$", r"^([ab]+-){0,%d}x?$", r"^(a|aaab){0,%d}b*$", r"^(ab|a){0,%d}(bb|c)*$",
+    r"^[^,]*(,[^,]*){0,%d}$", r"^((\w+ ){0,%d}\d,)*\w?$", r"^(a{0,2}b){0,%d}(a|b{5})$", r"^((ab){0,3}中){0,%d}$",
+    r"^(ab){0,%d}$|^(ab?){0,6}-$", r"^(a|a-a-a-x){0,%d}-?$",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", _COUNTED)
+def test_counts_that_are_out_of_reach_share_a_walk(pattern: str) -> None:
+    rng = Random(pattern)
+    words = {"".join(rng.choices("aab-b,x 12中c", k=rng.randint(1, 9))).encode() for _ in range(600)}
+    words |= {(piece * 9)[:count] for piece in (b"a", b"ab", b"a ", b",") for count in range(1, 10)}
+    vocabulary = Vocabulary([*sorted(words), b'"', b'a"', b'-"'], n_vocab=700, eos_token_ids=[699])
+    contents, num_shared = Contents(vocabulary), 0
+    for limit in rng.sample(range(1, 16), 15):
+        for _ in range(6):
+            term = intersect(parse_pattern(pattern % limit), length(0, rng.choice([None, None, 5, 12, 40])))
+            read = "".join(rng.choices("ab-, x1", k=rng.randrange(6)))
+            for character in read:
+                following = derivative(term, ord(character))
+                term = term if is_empty(following) else following
+            before = len(contents._lengths)
+            content = contents.content(text(term), vocabulary.trie.root)
+            num_shared += len(contents._lengths) == before > 0
+            row = row_of(content.tokens, vocabulary.n_vocab)
+            row |= 0 if content.row is None else content.row
+            walked = Automaton().walk(text(term), vocabulary.trie)
+            assert allowed_tokens(row) == sorted(walked.tokens.tolist()), (limit, read)
+            assert content.closed is not None
+            closed = contents.free.endings.tokens[content.closed].tolist()
+            assert set(closed) == {t for t in contents.free.endings.tokens.tolist() if _closes(term, vocabulary, t)}
+    assert num_shared > 30
+
+
+def _closes(term: Term, vocabulary: Vocabulary, token: int) -> bool:
+    return accepts(term, (vocabulary.tokens[token] or b"").split(b'"')[0].decode())
 
 
 @pytest.mark.parametrize("number", range(len(_LANGUAGES)))

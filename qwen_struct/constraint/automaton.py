@@ -62,6 +62,16 @@ class Automaton:
                 return Reached(tokens[:num_tokens], reached[:num_tokens], exits[:num_exits])
             self._fill(unknown)
 
+    def known_after(self, start: Lexeme) -> list[Lexeme]:
+        """``start`` and the states that walks have found to follow it, in one step or more."""
+        numbers = [self._number(start)]
+        seen = set(numbers)
+        for number in numbers:
+            after = set(self._table[number].tolist()) - seen
+            seen |= after
+            numbers += [each for each in after if each >= 0]
+        return [self.states[number] for number in numbers]
+
     def _number(self, lexeme: Lexeme) -> int:
         number = self._numbers.get(lexeme)
         if number is None:

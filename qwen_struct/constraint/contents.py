@@ -26,6 +26,7 @@ from ..language.terms import ANY, Or, Term, derivative
 from .automaton import Automaton
 from .bitmask import add_tokens
 from .content import Content, row_or_tokens
+from .counted import Counted, with_limit
 from .endings import Endings, Suffixes
 from .lengths import FreeText, Lengths, num_characters, without_bounds
 from .pool import Recent
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 _KERNEL_FROM = 96  # nodes: a smaller subtrie is walked in Python
+_MANY_ROUNDS = 4  # of a group: with fewer left, states are few and are walked one by one
 _MAX_LENGTHS = 48  # patterns remembered with the lengths or weights of their words: up to 1.2 MB each
 
 
@@ -285,11 +287,16 @@ class Contents:
         if run is not None:
             return self._after_run(lexeme, run)
         bounded = without_bounds(lexeme.term)
+        term, low, high = bounded or (lexeme.term, 0, None)
+        closed = self.free.endings.closed(term)
+        lengths = self._lengths_of_counted(term) if low == 0 else None
+        if lengths is None and bounded is not None:
+            lengths = self._lengths_of(term)
+        content = None if lengths is None else lengths.content(closed, low, high)
+        if content is not None:
+            return content
         if bounded is not None:
-            content = self._lengths_of(bounded[0]).content(*bounded[1:])
-            if content is not None:
-                return content
-        closed = self.free.endings.closed(lexeme.term)
+            closed = self.free.endings.closed(lexeme.term)
         inside = self._read_inside(lexeme, self._trie.root)
         return Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
 
@@ -335,10 +342,18 @@ class Contents:
             self._weighings.keep(limit.free, found, _MAX_LENGTHS)
         return found
 
-    def _lengths_of(self, term: Term) -> Lengths:
+    def _lengths_of_counted(self, term: Term) -> Lengths | None:
+        """Those of ``term`` with other limits on its groups, where that makes no difference to tokens."""
+        counted = with_limit(term, int(self.lengths.max()) + 2)
+        if counted is None or counted.fewest < _MANY_ROUNDS:
+            return None
+        lengths = self._lengths_of(counted.term, counted)
+        return lengths if lengths.attained and counted.fewest >= lengths.begun else None
+
+    def _lengths_of(self, term: Term, counted: Counted | None = None) -> Lengths:
         found = self._lengths.get(term)
         if found is None:
-            found = Lengths(self._vocabulary, self.free, self.lengths, self._automaton, term)
+            found = Lengths(self._vocabulary, self.free, self.lengths, self._automaton, term, counted)
             self._lengths.keep(term, found, _MAX_LENGTHS)
         return found
 

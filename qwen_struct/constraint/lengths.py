@@ -14,6 +14,7 @@ from ..language.terms import ANY_CHAR, And, Chars, Repeat, Term, intersect, is_l
 from .automaton import Automaton
 from .bitmask import Bitmask, row_of
 from .content import Content, row_or_tokens
+from .counted import Counted, most_begun
 from .endings import NO_END, Endings
 
 if TYPE_CHECKING:
@@ -66,14 +67,20 @@ class Lengths:
     """A language without bounds on the length, ready for any: what its tokens need to be completed.
 
     A token that adds c characters and leads to words of least..most characters fits into the bounds low..high when one
-    of c + least..c + most does. Where the words' lengths have gaps, the language is asked.
+    of c + least..c + most does. Where the words' lengths have gaps, the language is asked. ``attained``: after each
+    token there is a word of the least length. ``begun``: the most rounds that a token can begin of groups ``counted``.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, free: FreeText, lengths: np.ndarray, automaton: Automaton, term: Term
+        self,
+        vocabulary: Vocabulary,
+        free: FreeText,
+        lengths: np.ndarray,
+        automaton: Automaton,
+        term: Term,
+        counted: Counted | None = None,
     ) -> None:
         self._n_vocab, self._free = vocabulary.n_vocab, free
-        self._closed = free.endings.closed(term)
         reached = automaton.walk(text(term), vocabulary.trie)
         tokens, states = vocabulary.trie.with_twins(reached.tokens, reached.states)
         numbers = np.flatnonzero(np.bincount(states))
@@ -86,22 +93,28 @@ class Lengths:
         needs = added + least[states]
         order = np.argsort(needs.astype(np.int16) if needs.max(initial=0) < 32_768 else needs, kind="stable")
         self._tokens, self._needs = tokens[order], needs[order]
+        self.attained = bool(self._attained.all())
         self._loose = bool((most == NO_END).all() and self._dense.all())
+        self.begun = 0 if counted is None else most_begun(counted, automaton.known_after(text(term)))
         if not self._loose:
             self._states, self._added = states[order], added[order]
             self._reach = self._added + most[self._states]
         self._known: dict[tuple, Content] = {}
 
-    def content(self, low: int, high: int | None) -> Content | None:
-        """What may come when ``low`` to ``high`` characters are wanted; None when that is too much to ask for."""
+    def content(self, closed: np.ndarray, low: int, high: int | None) -> Content | None:
+        """What may come when ``low`` to ``high`` characters are wanted; None when that is too much to ask for.
+
+        ``closed`` are the endings that the language allows, see :meth:`Endings.closed`.
+        """
         if self._needs.max(initial=0) >= NO_END:
             return None
         at = len(self._needs) if high is None else int(np.searchsorted(self._needs, min(high, NO_END), side="right"))
-        closed = self._closed & self._free.endings.closed(length(low, high))
-        key = (at, closed.tobytes()) if self._loose else (low, high)
+        closed = closed & self._free.endings.closed(length(low, high))
+        only_needs = self._loose or (low == 0 and self.attained)
+        key = (at, closed.tobytes()) if only_needs else (low, high)
         content = self._known.get(key)
         if content is None:
-            tokens = self._tokens[:at] if self._loose else self._fitting(at, low, high)
+            tokens = self._tokens[:at] if only_needs else self._fitting(at, low, high)
             if tokens is None:
                 return None
             if len(self._known) == _MAX_BOUNDS:

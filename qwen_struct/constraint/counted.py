@@ -1,0 +1,75 @@
+"""Groups that come up to some number of times, as in ``(\\S+\\s+){0,19}\\S+``: what tokens may come while many can.
+
+A state of such a language has a count of the rounds left, and each count would be walked on its own. But while more
+rounds are left than a token can begin, their number changes neither which tokens stay inside nor how few characters
+complete what they lead to, for no round has to come. So one walk, with more rounds than any token can begin, serves all
+counts from the most that were begun in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ..language.lexemes import Lexeme
+from ..language.terms import And, Chars, Concat, Not, Or, Repeat, Term, concat, repeat, union
+
+
+class Counted(NamedTuple):
+    """A language whose ``groups`` may come ``limit`` times each; ``fewest`` is the least limit that they had."""
+
+    term: Term
+    groups: frozenset[Term]
+    limit: int
+    fewest: int
+
+
+def with_limit(term: Term, limit: int) -> Counted | None:
+    """``term`` with another limit on its groups; None where it has none."""
+    found: list[Repeat] = []
+    changed = _with_limit(term, limit, found)
+    if not found:
+        return None
+    return Counted(changed, frozenset([r.body for r in found]), limit, min([r.high for r in found if r.high]))
+
+
+def _with_limit(term: Term, limit: int, found: list[Repeat]) -> Term:
+    if type(term) is Or:
+        return union(*[_with_limit(item, limit, found) for item in term.items])
+    if type(term) is Concat:
+        parts: list[Term] = []
+        node: Term = term
+        while type(node) is Concat:
+            parts.append(node.head)
+            node = node.tail
+        return concat(*[_with_limit(part, limit, found) for part in (*parts, node)])
+    if type(term) is Repeat and term.low == 0 and term.high and type(term.body) is not Chars and not term.body.nullable:
+        found.append(term)
+        return repeat(term.body, 0, limit)
+    return term
+
+
+def most_begun(counted: Counted, lexemes: Iterable[Lexeme]) -> int:
+    """The most rounds of a group that a token can begin; ``lexemes`` are the states on its ways.
+
+    Those inside tokens are needed too: where a group is over, what is left of its count is to be seen before.
+    """
+    terms = {term for lexeme in lexemes for term in lexeme.targets()}
+    return counted.limit - min([counted.limit, *[left for term in terms for left in _counts(term, counted.groups)]])
+
+
+def _counts(term: Term, groups: frozenset[Term]) -> list[int]:
+    """What is left of the counts of ``groups``."""
+    found: list[int] = []
+    stack: list[Term] = [term]
+    while stack:
+        node = stack.pop()
+        if type(node) is Concat:
+            stack += (node.head, node.tail)
+        elif type(node) is Or or type(node) is And:
+            stack += node.items
+        elif type(node) is Not:
+            stack.append(node.inner)
+        elif type(node) is Repeat and node.body in groups and node.high is not None:
+            found.append(node.high - node.low)
+    return found
