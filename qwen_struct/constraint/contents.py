@@ -5,6 +5,7 @@ vocabulary by a compiled kernel; and strings, whose states are many, mostly get 
 
 * where every text can be gone on from, all tokens of free text may come (:class:`.FreeText`);
 * bounds on the length cut what the pattern beside them allows, walked once for all bounds (:class:`.Lengths`);
+* finitely many words less change nothing where words grow without end (:class:`.Endless`);
 * limits on what characters weigh cut what the language without the limit allows (:class:`.Weighing`);
 * where any letters may come, tokens of letters may, and the others are looked at (:class:`_Spelled`);
 * how a string can end is read from the few texts that precede a quote in some token (:class:`.Endings`).
@@ -28,6 +29,7 @@ from .bitmask import add_tokens
 from .content import Content, row_or_tokens
 from .counted import Counted, with_limit
 from .endings import Endings, Suffixes
+from .endless import Endless, without_exceptions
 from .lengths import FreeText, Lengths, num_characters, without_bounds
 from .pool import Recent
 from .trie import TokenTrie, TrieNode, merged
@@ -95,6 +97,7 @@ class Contents:
         self.known: Recent[tuple[Lexeme, TrieNode], Content] = Recent()
         self._merged: dict[tuple[int, ...], TrieNode] = {}
         self._lengths: Recent[Term, Lengths] = Recent()
+        self._endless: Recent[Term, Endless] = Recent()
         self._spelled: dict[CharSet, _Spelled] = {}
         self._weights: dict[bytes, Weights] = {}
         self._weighings: Recent[Term, Weighing] = Recent()
@@ -120,6 +123,7 @@ class Contents:
         self._merged.clear()
         self._free_at.clear()
         self._lengths.clear()
+        self._endless.clear()
         self._weighings.clear()
         self._automaton.forget()
         return used
@@ -288,17 +292,38 @@ class Contents:
             return self._after_run(lexeme, run)
         bounded = without_bounds(lexeme.term)
         term, low, high = bounded or (lexeme.term, 0, None)
-        closed = self.free.endings.closed(term)
         lengths = self._lengths_of_counted(term) if low == 0 else None
         if lengths is None and bounded is not None:
             lengths = self._lengths_of(term)
-        content = None if lengths is None else lengths.content(closed, low, high)
+        content = None if lengths is None else lengths.content(low, high)
         if content is not None:
             return content
-        if bounded is not None:
-            closed = self.free.endings.closed(lexeme.term)
-        inside = self._read_inside(lexeme, self._trie.root)
-        return Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
+        closed = self.free.endings.closed(lexeme.term)
+        content = self._with_exceptions(lexeme, closed)
+        if content is None:
+            inside = self._read_inside(lexeme, self._trie.root)
+            content = Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
+        return content
+
+    def _with_exceptions(self, lexeme: Text, closed: np.ndarray) -> Content | None:
+        """Without a walk, where finitely many words are left out of a language."""
+        language = without_exceptions(lexeme.term)
+        if language is None:
+            return None
+        found = self._endless.get(language)
+        if found is None:
+            reached = self._automaton.walk(text(language), self._trie)
+            tokens, states = self._trie.with_twins(reached.tokens, reached.states)
+            found = Endless(tokens, states, self._automaton.states, self._vocabulary.n_vocab)
+            self._endless.keep(language, found, _MAX_LENGTHS)
+        if found.row is None:
+            return None
+        row = found.row
+        others = [t for t in found.others if _reads(lexeme, self._vocabulary.tokens[t] or b"")]
+        if others:
+            row = row.copy()
+            add_tokens(row, others)
+        return Content(row, (), None, closed)
 
     def _any_of(self, term: Or) -> Content:
         """Item by item: the states of each are few, those of all together as many as their counters have values."""

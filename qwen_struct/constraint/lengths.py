@@ -81,6 +81,7 @@ class Lengths:
         counted: Counted | None = None,
     ) -> None:
         self._n_vocab, self._free = vocabulary.n_vocab, free
+        self._closed = free.endings.closed(term)
         reached = automaton.walk(text(term), vocabulary.trie)
         tokens, states = vocabulary.trie.with_twins(reached.tokens, reached.states)
         numbers = np.flatnonzero(np.bincount(states))
@@ -93,6 +94,7 @@ class Lengths:
         needs = added + least[states]
         order = np.argsort(needs.astype(np.int16) if needs.max(initial=0) < 32_768 else needs, kind="stable")
         self._tokens, self._needs = tokens[order], needs[order]
+        self._endless = bool(len(needs)) and int(self._needs[-1]) >= NO_END
         self.attained = bool(self._attained.all())
         self._loose = bool((most == NO_END).all() and self._dense.all())
         self.begun = 0 if counted is None else most_begun(counted, automaton.known_after(text(term)))
@@ -100,30 +102,34 @@ class Lengths:
             self._states, self._added = states[order], added[order]
             self._reach = self._added + most[self._states]
         self._known: dict[tuple, Content] = {}
+        self._last: tuple[int, Bitmask] | None = None
 
-    def content(self, closed: np.ndarray, low: int, high: int | None) -> Content | None:
-        """What may come when ``low`` to ``high`` characters are wanted; None when that is too much to ask for.
-
-        ``closed`` are the endings that the language allows, see :meth:`Endings.closed`.
-        """
-        if self._needs.max(initial=0) >= NO_END:
+    def content(self, low: int, high: int | None) -> Content | None:
+        """What may come when ``low`` to ``high`` characters are wanted; None when that is too much to ask for."""
+        if self._endless:
             return None
         at = len(self._needs) if high is None else int(np.searchsorted(self._needs, min(high, NO_END), side="right"))
-        closed = closed & self._free.endings.closed(length(low, high))
+        closed = self._closed & self._free.endings.closed(length(low, high))
         only_needs = self._loose or (low == 0 and self.attained)
         key = (at, closed.tobytes()) if only_needs else (low, high)
         content = self._known.get(key)
         if content is None:
-            tokens = self._tokens[:at] if only_needs else self._fitting(at, low, high)
-            if tokens is None:
+            row = self._row(at) if only_needs else self._fitting(at, low, high)
+            if row is None:
                 return None
             if len(self._known) == _MAX_BOUNDS:
                 self._known.clear()
-            content = self._known[key] = Content(row_of(tokens, self._n_vocab), (), None, closed)
+            content = self._known[key] = Content(row, (), None, closed)
         return content
 
-    def _fitting(self, at: int, low: int, high: int | None) -> np.ndarray | None:
-        """Those of the first ``at`` tokens that reach the bounds."""
+    def _row(self, at: int) -> Bitmask:
+        """The first ``at`` tokens; the last such row is kept."""
+        if self._last is None or self._last[0] != at:
+            self._last = at, row_of(self._tokens[:at], self._n_vocab)
+        return self._last[1]
+
+    def _fitting(self, at: int, low: int, high: int | None) -> Bitmask | None:
+        """The row of those of the first ``at`` tokens that reach the bounds."""
         states, least = self._states[:at], min(low, NO_END)
         reaching = self._reach[:at] >= least
         dense = self._dense.astype(bool)[states]
@@ -144,7 +150,7 @@ class Lengths:
                     return None
                 answers[state, added] = answer
             fit[i] = answer
-        return self._tokens[:at][fit]
+        return row_of(self._tokens[:at][fit], self._n_vocab)
 
 
 def _lengths(terms: tuple[Term, ...]) -> tuple[int, int, bool, bool]:
