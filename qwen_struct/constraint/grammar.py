@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import marshal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SchemaBudgetError, UnsatisfiableSchemaError
@@ -13,7 +13,7 @@ from ..language.documents import Documents, Whitespace
 from ..language.positions import Position, Walker
 from ..language.values import DEFAULT_FUEL, Values
 from ..schema.algebra import Unique
-from ..schema.parse import Use, parse_schema
+from ..schema.parse import Use, parse_schema, report_of
 from .matcher import Matcher
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ class Grammar:
         self._compiled: Walker | None = None
         self._start: Position | None = None
         self._saved: SavedGrammar | None = None
-        self._report: tuple[Use, ...] | None = None
+        self._report: tuple[Use, ...] | None = None  # made when it is asked for, from what was met in compiling
+        self._met: Sequence[tuple[str, str, str, str]] = ()
         vocabulary.cache.alive.add(self)
 
     @property
@@ -63,7 +64,7 @@ class Grammar:
         """What became of each keyword."""
         if self._report is None:
             self._walker  # noqa: B018 (compiles)
-        assert self._report is not None
+            self._report = report_of(self._met)
         return self._report
 
     @property
@@ -105,7 +106,7 @@ class Grammar:
 
     def compile(self, schema: Any, retrieve: Callable[[str], Any] | None) -> Walker:
         """Makes the automaton. Raises: SchemaError."""
-        self._compiled, self._report = _compile(schema, self.recipe, retrieve)
+        self._compiled, self._met = _compile(schema, self.recipe, retrieve)
         self._start = self._start or self._compiled.start
         nodes = self._compiled.documents.values.algebra._nodes
         self.names_only = not any(type(node) is Unique for node in nodes.values())
@@ -267,7 +268,10 @@ def _told(documents: dict[str, Any]) -> Callable[[str], Any]:
     return ask
 
 
-def _compile(schema: Any, recipe: Recipe, retrieve: Callable[[str], Any] | None) -> tuple[Walker, tuple[Use, ...]]:
+def _compile(
+    schema: Any, recipe: Recipe, retrieve: Callable[[str], Any] | None
+) -> tuple[Walker, list[tuple[str, str, str, str]]]:
+    """The automaton, and :attr:`.Parsed.met`."""
     try:
         parsed = parse_schema(
             schema,
@@ -282,7 +286,7 @@ def _compile(schema: Any, recipe: Recipe, retrieve: Callable[[str], Any] | None)
         walker = Walker(Documents(values, parsed.root, Whitespace(recipe.whitespace)))
     except RecursionError as error:
         raise SchemaBudgetError("the schema nests too deeply to be decided; flatten it") from error
-    return walker, tuple(parsed.uses)
+    return walker, parsed.met
 
 
 __all__ = ["Grammar", "Use", "compile_schema"]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -21,6 +22,9 @@ from .saved import SavedGrammar, load, save
 from .tails import TokenTails
 from .trie import TokenTrie
 from .words import Words
+
+# What only some schemas need, a twentieth of a second in all: better now than when one waits for its first mask.
+_NEEDED_BY_SOME = ("idna", "regex", "referencing.jsonschema", "jsonschema_specifications")
 
 
 class Vocabulary:
@@ -56,6 +60,8 @@ class Vocabulary:
         self.num_words = -(-self.n_vocab // 32)  # int32 words in a mask row
         self.trie = TokenTrie(self.tokens)
         self.lock = RLock()  # held while something new is learnt
+        for name in _NEEDED_BY_SOME:
+            import_module(name)
         self.masks = MaskBuilder(self)  # reads off here what strings have in common, rather than at the first mask
         self.words = Words(self.tokens, self.trie, self.n_vocab)
         self.mask_pool = MaskPool(self.num_words)  # another one when the cache has dropped what was not used for long

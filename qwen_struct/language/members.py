@@ -23,7 +23,6 @@ from ..schema.algebra import (
     Required,
     SomeProperty,
 )
-from .ecma import parse_pattern
 from .outcomes import holds, rebuild
 from .terms import ANY, Term, accepts, complement, intersect, literals
 
@@ -83,7 +82,7 @@ class ObjectSpec:
         """Whether ``name`` is in ``keys``."""
         inside = (
             name in keys.names
-            or any(accepts(parse_pattern(p), name) for p in keys.patterns)
+            or any(accepts(self.values.pattern_term(p), name) for p in keys.patterns)
             or any(accepts(self.values.string_term(self.values.restrict(f, STRING)), name) for f in keys.satisfying)
         )
         return inside != keys.complement

@@ -69,6 +69,7 @@ class Values:
         self._deciding: dict[Hashable, int] = {}  # question -> how many were open when it was asked
         self._lowest_assumed = 0
         self._key_terms: dict[KeySet, Term] = {}
+        self._pattern_terms: dict[str, Term] = {}
         self._restricting: set[Expr] = set()
         self.interned: dict[Hashable, object] = {}  # the states of arrays and objects
 
@@ -114,6 +115,13 @@ class Values:
         finally:
             self._restricting.discard(ref)
 
+    def pattern_term(self, pattern: str) -> Term:
+        """The strings in which ``pattern`` matches. Raises: PatternError."""
+        term = self._pattern_terms.get(pattern)
+        if term is None:
+            term = self._pattern_terms[pattern] = parse_pattern(pattern)
+        return term
+
     def string_term(self, formula: Expr) -> Term:
         """The strings that satisfy ``formula``, which speaks about strings only."""
         term = formula.memo.get("text")
@@ -124,7 +132,7 @@ class Values:
     def _string_term(self, formula: Expr) -> Term:
         match formula:
             case Pattern():
-                return parse_pattern(formula.pattern)
+                return self.pattern_term(formula.pattern)
             case Format():
                 term = format_term(formula.name)
                 return ANY if term is None else term
@@ -145,7 +153,7 @@ class Values:
         """The names in a set of keys."""
         term = self._key_terms.get(keys)
         if term is None:
-            parts = [literals(keys.names), *map(parse_pattern, sorted(keys.patterns))]
+            parts = [literals(keys.names), *map(self.pattern_term, sorted(keys.patterns))]
             parts += [self.string_term(self.restrict(f, STRING)) for f in keys.satisfying]
             term = union(*parts) if parts else EMPTY
             term = self._key_terms[keys] = complement(term) if keys.complement else term
@@ -367,7 +375,7 @@ class Values:
                 self.string_term(atom)
         for pattern, pointer in key_patterns:
             with _Refusal(pointer, "patternProperties"):
-                parse_pattern(pattern)
+                self.pattern_term(pattern)
 
 
 class _Refusal:
