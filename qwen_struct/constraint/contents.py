@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 _KERNEL_FROM = 96  # nodes: a smaller subtrie is walked in Python
-_MANY_ROUNDS = 4  # of a group: with fewer left, states are few and are walked one by one
+_MANY_ROUNDS = 4  # of a group: with fewer left, states are few, and not worth a walk for all counts
 _MAX_LENGTHS = 48  # patterns remembered with the lengths or weights of their words: up to 1.2 MB each
 
 
@@ -370,7 +370,7 @@ class Contents:
     def _lengths_of_counted(self, term: Term) -> Lengths | None:
         """Those of ``term`` with other limits on its groups, where that makes no difference to tokens."""
         counted = with_limit(term, int(self.lengths.max()) + 2)
-        if counted is None or counted.fewest < _MANY_ROUNDS:
+        if counted is None or (counted.fewest < _MANY_ROUNDS and counted.term not in self._lengths):
             return None
         lengths = self._lengths_of(counted.term, counted)
         return lengths if lengths.attained and counted.fewest >= lengths.begun else None
