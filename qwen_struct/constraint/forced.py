@@ -112,6 +112,9 @@ def _only_name(lexeme: Name) -> bytes:
     node: NameNode = lexeme.node
     text = bytearray()
     while True:
+        only = node.only
+        if only is not None:
+            return bytes(text) + only[0] + b'"'
         children = [(byte, child) for byte, child in node.children.items() if child.reachable(state)]
         if node.ends_in(state):
             return bytes(text) if children else bytes(text) + b'"'

@@ -139,7 +139,10 @@ class Matcher:
     def accept_token(self, token_id: int) -> bool:
         """Goes on with ``token_id``. False, and nothing changes, when the grammar refuses it."""
         before = self._position
-        position = before.successors.get(token_id)
+        if token_id == before.token:
+            position = before.following
+        else:
+            position = None if before.others is None else before.others.get(token_id)
         if position is None:
             position = self._advance(token_id)
             if position is None:
@@ -163,7 +166,8 @@ class Matcher:
             return vocabulary.finished if ends and position is not vocabulary.finished else None
         following, asked = self._follow(text)
         if not asked and following is not None:
-            position.successors[token_id] = following
+            with vocabulary.lock:
+                position.enter(token_id, following)
         elif asked and self._names_only:
             position.name_ends()[token_id, self._string()] = following
         return following

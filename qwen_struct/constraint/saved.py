@@ -118,7 +118,7 @@ class SavedGrammar:
     def _enter(self, position: Position, token: int, following: Position, string: int) -> None:
         """Notes what comes after a token."""
         if string < 0:
-            position.successors[token] = following
+            position.enter(token, following)
         else:
             position.name_ends()[token, self._strings[string]] = following
 
@@ -141,8 +141,8 @@ class SavedPosition(Position):
     def __init__(self, graph: SavedGrammar, mask: Mask, accepting: bool) -> None:
         self._graph = graph
         self.real: Position | None = None
-        self.accepting, self.info, self.successors, self.forced = accepting, mask, {}, None
-        self.named = None
+        self.accepting, self.info, self.forced = accepting, mask, None
+        self.token, self.following, self.others, self.named = -1, None, None, None
 
     def step(self, byte: int, read: Callable[[], bytes | bytearray]) -> tuple[Position | None, bool]:
         return self.settled().step(byte, read)
@@ -225,9 +225,9 @@ class _Writer:
         )
 
     def _steps(self, position: Position) -> Iterator[tuple[int, int, Position]]:
-        for token, following in position.successors.items():
+        for token, following in position.steps():
             yield token, -1, following
-        for (token, string), after_name in position.name_ends().items():
+        for (token, string), after_name in (position.named or {}).items():
             if after_name is not None:
                 yield token, self._strings.setdefault(string, len(self._strings)), after_name
 

@@ -92,7 +92,7 @@ class Views:
         self._inside: dict[tuple[int, int], tuple[Content | None, View]] = {}
         self._strings: dict[tuple, View] = {}
         self._lists: dict[tuple[tuple[int, ...], int], View] = {}
-        self._names: dict[tuple, tuple[View, list[tuple[int, TrieNode]]]] = {}
+        self._names: dict[tuple, tuple[View, tuple[tuple[int, TrieNode], ...]]] = {}
         self._known: WeakKeyDictionary[Walker, dict[tuple[TrieNode, int], dict[Continuation, View]]]
         self._known = WeakKeyDictionary()
 
@@ -195,13 +195,8 @@ class Views:
 
     def _read_path(self, text: bytes, node: TrieNode, flags: int) -> tuple[View, TrieNode | None]:
         tokens: list[int] = []
-        for byte in text:
-            child = node.children.get(byte)
-            if child is None:
-                return self._leaf(tokens, flags), None
-            node = child
-            tokens += node.tokens
-        return self._leaf(tokens, flags), node if node.children else None
+        end = self._read(text, node, tokens)
+        return self._leaf(tokens, flags), None if end is None or not end.children else end
 
     def _leaf(self, tokens: Tokens, flags: int) -> View:
         return View(tokens, self._unsettled(tokens, flags)) if len(tokens) else NOTHING
@@ -267,7 +262,7 @@ class Views:
             views.append(self._after(member, child, walker, flags))
         return self.union(views)
 
-    def _read_names(self, lexeme: Name, node: TrieNode, flags: int) -> tuple[View, list[tuple[int, TrieNode]]]:
+    def _read_names(self, lexeme: Name, node: TrieNode, flags: int) -> tuple[View, tuple[tuple[int, TrieNode], ...]]:
         """The tokens that stay inside names or close them, and which names end at which nodes with tokens below.
 
         They are read off the trie of names, so that no state comes into being for each of their characters.
@@ -278,6 +273,12 @@ class Views:
         stack = [(lexeme.node, node)]
         while stack:
             names, here = stack.pop()
+            only = names.only
+            if only is not None:
+                end = self._read(only[0] + b'"', here, tokens)
+                if end is not None and end.children:
+                    ends.append((only[1], end))
+                continue
             children = here.children
             if names.index is not None and QUOTE in children and state.possible(names.index):
                 child = children[QUOTE]
@@ -292,7 +293,17 @@ class Views:
         view = self._lists.get(key)
         if view is None:
             view = self._lists[key] = self._leaf(tokens, flags)
-        return view, ends
+        return view, tuple(ends)
+
+    def _read(self, text: bytes, node: TrieNode, tokens: list[int]) -> TrieNode | None:
+        """Adds the tokens on the way of ``text``; the node after it, if there is one."""
+        for byte in text:
+            following = node.children.get(byte)
+            if following is None:
+                return None
+            node = following
+            tokens += node.tokens
+        return node
 
 
 class Tails:

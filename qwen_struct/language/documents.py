@@ -99,12 +99,9 @@ class Name(Lexeme):
         }
 
     def run(self, text: bytes, at: int, end: int) -> Lexeme | None:
-        node = self.node
-        for byte in text[at:end]:
-            following = node.children.get(byte)
-            if following is None or not following.reachable(self.state):
-                return None
-            node = following
+        node = self.node.after(text[at:end])
+        if node is None or not node.reachable(self.state):
+            return None
         return self if node is self.node else self.documents.name(self.state, node, self.after, self.depth)
 
     def closed(self, after: Continuation) -> Continuation:
@@ -116,16 +113,25 @@ class NameNode:
     """A node of the trie of an object's declared names, over the bytes of their JSON spelling.
 
     It stands for the names ``low`` to ``high`` of all, sorted by their spelling. Its children are made when they are
-    asked for: of most names only the first bytes are ever looked at. ``depth`` is how many bytes lead here, ``index``
-    that of the name that ends here.
+    asked for: of most names only the first bytes are ever looked at. Where a single name is left, nodes are made for
+    the places alone that somebody stands at. ``depth`` is how many bytes lead here, ``index`` that of the name that
+    ends here.
     """
 
-    __slots__ = ("_bits", "_children", "_high", "_low", "_names", "depth", "index")
+    __slots__ = ("_bits", "_children", "_high", "_low", "_names", "_places", "depth", "index")
 
-    def __init__(self, names: list[tuple[bytes, int]], low: int, high: int, depth: int) -> None:
+    def __init__(
+        self,
+        names: list[tuple[bytes, int]],
+        low: int,
+        high: int,
+        depth: int,
+        places: dict[int, NameNode] | None = None,
+    ) -> None:
         self._names, self._low, self._high, self.depth = names, low, high, depth
         self._bits: int | None = None
         self._children: dict[int, NameNode] | None = None
+        self._places = places  # the nodes of a single name by their depths, which they share
         self.index = names[low][1] if low < high and len(names[low][0]) == depth else None
 
     @property
@@ -141,8 +147,20 @@ class NameNode:
         return self._bits
 
     @property
+    def only(self) -> tuple[bytes, int] | None:
+        """Where a single name is left: what is to come of it, and its index."""
+        if self._low + 1 != self._high:
+            return None
+        name, index = self._names[self._low]
+        return name[self.depth :], index
+
+    @property
     def children(self) -> dict[int, NameNode]:
         """The nodes after one more byte."""
+        if self._low + 1 == self._high:
+            return (
+                {} if self.index is not None else {self._names[self._low][0][self.depth]: self._place(self.depth + 1)}
+            )
         children = self._children
         if children is None:
             children = {}
@@ -154,6 +172,33 @@ class NameNode:
                 children[byte] = NameNode(names, first, at, depth + 1)
             self._children = children
         return children
+
+    def _place(self, depth: int) -> NameNode:
+        """The node of this single name at ``depth``."""
+        places = self._places
+        if places is None:
+            places = self._places = {self.depth: self}
+        found = places.get(depth)
+        if found is None:
+            found = places.setdefault(depth, NameNode(self._names, self._low, self._high, depth, places))
+        return found
+
+    def after(self, text: bytes) -> NameNode | None:
+        """The node after ``text``; None where no name goes on with it."""
+        node = self
+        for at, byte in enumerate(text):
+            if node._low + 1 == node._high:
+                rest = text[at:]
+                return (
+                    node._place(node.depth + len(rest))
+                    if node._names[node._low][0].startswith(rest, node.depth)
+                    else None
+                )
+            following = node.children.get(byte)
+            if following is None:
+                return None
+            node = following
+        return node
 
     def reachable(self, state: ObjectState) -> bool:
         """Whether a name at or below this node can come next."""

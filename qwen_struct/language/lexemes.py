@@ -343,17 +343,17 @@ def _intern(key: tuple, make) -> Lexeme:  # type: ignore[no-untyped-def]
 @lru_cache(4_096)
 def literal(text: bytes) -> Literal:
     """The state before the fixed ``text``."""
-    return _intern((Literal, text), lambda: Literal(text))  # type: ignore[return-value]
+    return _intern(("literal", text), lambda: Literal(text))  # type: ignore[return-value]
 
 
 def text(term: Term) -> Lexeme:
     """The state inside a string of which ``term`` is still to come."""
-    return _intern((Text, term.id), lambda: Text(term))
+    return _intern(("text", term.id), lambda: Text(term))
 
 
 def number(term: Term) -> Lexeme:
     """The state inside a number of which ``term`` is still to come."""
-    return _intern((Number, term.id), lambda: Number(term))
+    return _intern(("number", term.id), lambda: Number(term))
 
 
 #: Nothing more may come: the state after a document.

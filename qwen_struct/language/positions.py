@@ -16,20 +16,47 @@ from .lexemes import END, FREE, QUOTE, Literal, literal, plain_text
 class Position:
     """Where a document may be after some bytes. ``info`` and ``forced`` are scratch space: masks, forced text.
 
-    ``successors`` and ``named`` are kept by the matcher: the positions after tokens, and those after tokens that end a
-    name, None where they are refused, by the token and what was read of the name before it.
+    ``token`` and ``following``, ``others`` and ``named`` are kept by the matcher: the first token that led on and the
+    position after it (most have no other), those after other tokens, and those after tokens that end a name, None where
+    they are refused, by the token and what was read of the name before it.
     """
 
-    __slots__ = ("_next", "accepting", "forced", "info", "named", "successors", "threads", "walker")
+    __slots__ = (
+        "_next", "_several", "_single", "accepting", "following", "forced", "info", "named", "others", "token", "walker"
+    )  # fmt: skip
 
-    def __init__(self, walker: Walker, threads: tuple[Thread, ...]) -> None:
-        self.walker, self.threads = walker, threads
+    def __init__(self, walker: Walker, threads: Sequence[Thread]) -> None:
+        self.walker = walker
+        self._single = threads[0] if len(threads) == 1 else None  # most have one; a tuple for each would be many tuples
+        self._several = tuple(threads) if len(threads) > 1 else ()
         self.accepting = any(lexeme is END for lexeme, _ in threads)  # the document may end here
         self.info: object = None
         self.forced: Any = None
-        self.successors: dict[int, Position] = {}
-        self.named: dict[tuple[int, bytes], Position | None] | None = None  # made when it is needed, as _next is
+        self.token = -1
+        self.following: Position | None = None
+        self.others: dict[int, Position] | None = None  # made when it is needed, as are named and _next
+        self.named: dict[tuple[int, bytes], Position | None] | None = None
         self._next: dict[int, Position | None] | None = None
+
+    @property
+    def threads(self) -> tuple[Thread, ...]:
+        """The threads; there is at least one."""
+        return self._several if self._single is None else (self._single,)
+
+    def enter(self, token: int, following: Position) -> None:
+        """Notes the position after ``token``. Called under one lock; those who look need none."""
+        if self.following is None:
+            self.following = following
+            self.token = token  # last, for those who look at it first
+        elif token != self.token:
+            if self.others is None:
+                self.others = {}
+            self.others[token] = following
+
+    def steps(self) -> list[tuple[int, Position]]:
+        """The tokens that led on, and the positions after them."""
+        first = [] if self.following is None else [(self.token, self.following)]
+        return first if self.others is None else [*first, *self.others.items()]
 
     def name_ends(self) -> dict[tuple[int, bytes], Position | None]:
         """``named``, made if need be."""
@@ -60,7 +87,7 @@ class Position:
 
         Inside a lexeme, no positions are made on the way.
         """
-        if len(self.threads) == 1 and self.threads[0][0] is FREE and plain_text(text):
+        if self._single is not None and self._single[0] is FREE and plain_text(text):
             return self, False
         position, asked, at = self, False, 0
         while at < len(text):
@@ -130,7 +157,7 @@ class Walker:
         key = reached[0] if len(reached) == 1 else frozenset(reached)
         found = self._positions.get(key)
         if found is None:
-            found = self._positions.setdefault(key, Position(self, tuple(reached)))
+            found = self._positions.setdefault(key, Position(self, reached))
         return found
 
     def reach(self, threads: Iterable[Thread]) -> list[Thread]:

@@ -325,7 +325,7 @@ def chars(characters: CharSet) -> Term:
 
 
 def _chars(characters: CharSet) -> Term:
-    key = (Chars, characters.serial)
+    key = ("Chars", characters.serial)
     found = _table.get(key)
     if found is None:
         node = _new(Chars, min_len=1, max_len=1, plain=bool(characters), contiguous=bool(characters))
@@ -380,7 +380,7 @@ def _concat(head: Term, tail: Term) -> Term:
         joined = _join_counters(head, next_head)
         if joined is not None:
             return _concat(joined, after)
-    key = (Concat, head.id, tail.id)
+    key = ("Concat", head.id, tail.id)
     found = _table.get(key)
     if found is None:
         found = _publish(key, _new_concat(head, tail))
@@ -439,7 +439,7 @@ def repeat(body: Term, low: int, high: int | None) -> Term:
         return repeat(body.body, low * body.low, high)
     if body.nullable:
         low = 0
-    key = (Repeat, body.id, low, high)
+    key = ("Repeat", body.id, low, high)
     found = _table.get(key)
     if found is None:
         found = _publish(key, _new_repeat(body, low, high))
@@ -520,7 +520,7 @@ def _words(source: WordList, low: int, high: int, depth: int) -> Term:
         for character in reversed(source.words[low][depth:]):
             result = _concat(_chars(CharSet.of(character)), result)
         return result
-    key = (Words, source.serial, low, high, depth)
+    key = ("Words", source.serial, low, high, depth)
     found = _table.get(key)
     if found is None:
         shortest, longest = source.extremes(low, high)
@@ -582,7 +582,7 @@ def _choice(items: dict[int, Term]) -> Term:
     if len(items) < 2:
         return next(iter(items.values()), EMPTY)
     order = sorted(items)
-    key = (Or, *order)
+    key = ("Or", *order)
     found = _table.get(key)
     if found is None:
         found = _publish(key, _new_or(tuple([items[i] for i in order])))
@@ -761,7 +761,7 @@ def _intersect_bounded(items: dict[int, Term], low: int, high: int | None) -> Te
             others = [other for other in items.values() if other is not item]
             return literals(word for word in item.words() if all(accepts(other, word) for other in others))
     order = sorted(items)
-    key = (And, *order)
+    key = ("And", *order)
     found = _table.get(key)
     if found is None:
         found = _publish(key, _new_and(tuple([items[i] for i in order]), least, most))
@@ -813,7 +813,7 @@ def complement(term: Term) -> Term:
     if is_length(term):
         above = EMPTY if term.high is None else length(term.high + 1, None)
         return union(EMPTY if term.low == 0 else length(0, term.low - 1), above)
-    key = (Not, term.id)
+    key = ("Not", term.id)
     found = _table.get(key)
     if found is None:
         finite = term.max_len is not None
@@ -949,6 +949,6 @@ def _show(term: Term, depth: int) -> str:
 
 
 EMPTY: Final[Term] = _chars(NO_CHARS)
-EPSILON: Final[Term] = _publish((Epsilon,), _new(Epsilon, nullable=True, plain=True, contiguous=True, max_len=0))
+EPSILON: Final[Term] = _publish(("Epsilon",), _new(Epsilon, nullable=True, plain=True, contiguous=True, max_len=0))
 ANY_CHAR: Final[Term] = _chars(ALL_CHARS)
 ANY: Final[Term] = repeat(ANY_CHAR, 0, None)
