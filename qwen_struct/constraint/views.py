@@ -92,7 +92,7 @@ class Views:
         self._inside: dict[tuple[int, int], tuple[Content | None, View]] = {}
         self._strings: dict[tuple, View] = {}
         self._lists: dict[tuple[tuple[int, ...], int], View] = {}
-        self._names: dict[tuple, tuple[View, tuple[tuple[int, TrieNode], ...]]] = {}
+        self._names: dict[tuple, View | tuple[View, list[tuple[int, TrieNode]]]] = {}
         self._known: WeakKeyDictionary[Walker, dict[tuple[TrieNode, int], dict[Continuation, View]]]
         self._known = WeakKeyDictionary()
 
@@ -250,19 +250,20 @@ class Views:
         key = (lexeme.node, possible, node, flags)
         found = None if possible is None else self._names.get(key)
         if found is None:
-            found = self._read_names(lexeme, node, flags)
+            view, ends = self._read_names(lexeme, node, flags)
+            found = (view, ends) if ends else view
             if possible is not None:
                 self._names[key] = found
+        if isinstance(found, View):
+            return found
         view, ends = found
-        if not ends:
-            return view
         views = [view]
         for index, child in ends:
             member = lexeme.documents.declared_member(state, index, lexeme.after, lexeme.depth)
             views.append(self._after(member, child, walker, flags))
         return self.union(views)
 
-    def _read_names(self, lexeme: Name, node: TrieNode, flags: int) -> tuple[View, tuple[tuple[int, TrieNode], ...]]:
+    def _read_names(self, lexeme: Name, node: TrieNode, flags: int) -> tuple[View, list[tuple[int, TrieNode]]]:
         """The tokens that stay inside names or close them, and which names end at which nodes with tokens below.
 
         They are read off the trie of names, so that no state comes into being for each of their characters.
@@ -293,7 +294,7 @@ class Views:
         view = self._lists.get(key)
         if view is None:
             view = self._lists[key] = self._leaf(tokens, flags)
-        return view, tuple(ends)
+        return view, ends
 
     def _read(self, text: bytes, node: TrieNode, tokens: list[int]) -> TrieNode | None:
         """Adds the tokens on the way of ``text``; the node after it, if there is one."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 
 from ..schema.algebra import ARRAY, FALSE_, NULL, NUMBER, OBJECT, STRING, TRUE_, Expr
 from .arrays import ArrayState, array_states
@@ -50,17 +50,17 @@ class Continuation:
     ``first`` is set where all threads begin with that text, so that whoever looks no further need not open it.
     """
 
-    __slots__ = ("_arguments", "_open", "_threads", "captures", "first", "plenty")
+    __slots__ = ("_documents", "_threads", "_way", "captures", "first", "plenty")
 
     def __init__(
         self,
-        open_: Callable[..., Iterable[Thread]],
-        arguments: tuple,
+        documents: Documents,
+        way: tuple,
         captures: Capture | None = None,
         plenty: Callable[[], bool] | None = None,
         first: bytes | None = None,
     ) -> None:
-        self._open, self._arguments = open_, arguments  # rather than a closure, which takes twice the memory
+        self._documents, self._way = documents, way  # a method of documents and its arguments
         self._threads: tuple[Thread, ...] | None = None
         self.captures, self.plenty, self.first = captures, plenty, first
 
@@ -68,7 +68,8 @@ class Continuation:
         """The threads at this point."""
         threads = self._threads
         if threads is None:
-            threads = self._threads = tuple(self._open(*self._arguments))
+            open_, *arguments = self._way
+            threads = self._threads = tuple(open_(self._documents, *arguments))
         return threads
 
 
@@ -223,7 +224,7 @@ class Documents:
         self._colon = b": " if spaced else b":"
         self._after_name = None if whitespace is Whitespace.FLEXIBLE else self._colon
         self._comma = b"," if whitespace is not Whitespace.SPACED else b", "
-        self.done = Continuation(lambda: [(END, self.done)], ())
+        self.done = Continuation(self, (Documents._open_end,))
         values.strict = False  # the root has a value, so that from here on what takes too long can be left out
         self.start = self._value(root, self.done, 0).open()
 
@@ -231,18 +232,25 @@ class Documents:
 
     def _cont(
         self,
-        key: Hashable,
         open_: Callable[..., Iterable[Thread]],
         *arguments: object,
+        key: Hashable = None,
         captures: Capture | None = None,
         plenty: Callable[[], bool] | None = None,
         first: bytes | None = None,
     ) -> Continuation:
-        """The continuation for ``key``, whose threads are ``open_(self, *arguments)``."""
-        found = self._interned.get(key)
+        """The continuation whose threads are ``open_(self, *arguments)``, one for these or for ``key``."""
+        way = (open_, *arguments)
+        found = self._interned.get(key or way)
         if found is None:
-            found = self._interned.setdefault(key, Continuation(open_, (self, *arguments), captures, plenty, first))
+            found = self._interned.setdefault(key or way, Continuation(self, way, captures, plenty, first))
         return found
+
+    def _open_end(self) -> Iterable[Thread]:
+        return [(END, self.done)]
+
+    def _open_nothing(self) -> Iterable[Thread]:
+        return ()
 
     def merge(self, continuations: Iterable[Continuation]) -> Continuation:
         """Any of ``continuations``."""
@@ -252,13 +260,13 @@ class Documents:
         key = ("any", frozenset(parts))
         capturing = [c for c in parts if c.captures is not None]
         if not capturing:
-            return self._cont(key, Documents._open_any, tuple(parts))
+            return self._cont(Documents._open_any, tuple(parts), key=key)
         plain = [c for c in parts if c.captures is None]
         counts = [c.plenty for c in capturing if c.plenty is not None]
         return self._cont(
-            key,
             Documents._open_any,
             tuple(parts),
+            key=key,
             captures=lambda text: self.merge([*plain, *(c.captures(text) for c in capturing if c.captures)]),
             plenty=(lambda: all(plenty() for plenty in counts)) if counts else None,
         )
@@ -277,7 +285,7 @@ class Documents:
         return [(lexeme, cs[0] if len(cs) == 1 else self.merge(cs)) for lexeme, cs in by_lexeme.items()]
 
     def _value(self, formula: Expr, after: Continuation, depth: int) -> Continuation:
-        return self._cont(("value", formula, after), Documents._open_value, formula, after, depth)
+        return self._cont(Documents._open_value, formula, after, depth)
 
     def _open_value(self, formula: Expr, after: Continuation, depth: int) -> Iterable[Thread]:
         known = self._beginnings.get(formula)
@@ -313,7 +321,7 @@ class Documents:
         if what is None:
             return after
         if isinstance(what, Term):
-            return self._cont(("text", what.id, after), Documents._open_text, what, after)
+            return self._cont(Documents._open_text, what, after)
         if isinstance(what, ArrayState):
             return self._items(what, after, depth + 1, first=True)
         return self._members(what, after, depth + 1, first=True)
@@ -328,7 +336,7 @@ class Documents:
         """``after``, and blanks before it where the style leaves them open; ``depth`` 0: no line break."""
         if self.style is not Whitespace.FLEXIBLE:
             return after
-        return self._cont(("gap", after, depth), Documents._open_gap, after, depth)
+        return self._cont(Documents._open_gap, after, depth)
 
     def _open_gap(self, after: Continuation, depth: int) -> Iterable[Thread]:
         return [(number(_blanks(depth)), after), *after.open()]
@@ -345,8 +353,7 @@ class Documents:
     # Arrays. ----------------------------------------------------------------------------------------------------
 
     def _items(self, state: ArrayState, after: Continuation, depth: int, first: bool = False) -> Continuation:
-        key = ("items", state, after, first)
-        return self._gap(self._cont(key, Documents._open_items, state, after, depth, first), depth)
+        return self._gap(self._cont(Documents._open_items, state, after, depth, first), depth)
 
     def _open_items(self, state: ArrayState, after: Continuation, depth: int, first: bool) -> Iterable[Thread]:
         return self.joined(self._item_threads(state, after, depth, first))
@@ -378,8 +385,7 @@ class Documents:
                 found = remembered[value] = self._items(state.with_seen(canonical(read(value))), after, depth)
             return found
 
-        key = ("after item", state, after)
-        return self._cont(key, Documents._open_next, state, after, depth, captures=known, plenty=state.plenty)
+        return self._cont(Documents._open_next, state, after, depth, captures=known, plenty=state.plenty)
 
     def _open_next(self, state: ArrayState, after: Continuation, depth: int) -> Iterable[Thread]:
         return self._items(state, after, depth).open()
@@ -387,8 +393,7 @@ class Documents:
     # Objects. ---------------------------------------------------------------------------------------------------
 
     def _members(self, state: ObjectState, after: Continuation, depth: int, first: bool = False) -> Continuation:
-        key = ("members", state, after, first)
-        return self._gap(self._cont(key, Documents._open_members, state, after, depth, first), depth)
+        return self._gap(self._cont(Documents._open_members, state, after, depth, first), depth)
 
     def _open_members(self, state: ObjectState, after: Continuation, depth: int, first: bool) -> Iterable[Thread]:
         return self.joined(self._member_threads(state, after, depth, first))
@@ -397,10 +402,10 @@ class Documents:
         if state.closable():
             yield self._closing(b"}", depth, first), after
         if state.goes_on():
-            name = self._cont(("name", state, after), Documents._open_name, state, after, depth)
+            name = self._cont(Documents._open_name, state, after, depth)
             separator = self._separator(depth, first)
             if separator and self.style is Whitespace.FLEXIBLE:
-                opening = self._cont(("opening", name), Documents._open_literal, b'"', name)
+                opening = self._cont(Documents._open_literal, b'"', name)
                 yield literal(separator), self._gap(opening, depth)
             else:
                 yield literal(separator + b'"'), name
@@ -424,8 +429,7 @@ class Documents:
 
     def declared_member(self, state: ObjectState, index: int, after: Continuation, depth: int) -> Continuation:
         """After the quote that closes the name of declared member ``index``."""
-        key = ("declared", state, index, after)
-        return self._cont(key, Documents._open_declared, state, index, after, depth, first=self._after_name)
+        return self._cont(Documents._open_declared, state, index, after, depth, first=self._after_name)
 
     def _open_declared(self, state: ObjectState, index: int, after: Continuation, depth: int) -> Iterable[Thread]:
         return self._open_member(state.declared(index), after, depth)
@@ -433,12 +437,14 @@ class Documents:
     def _undeclared_member(
         self, state: ObjectState, c: int, name: str | None, after: Continuation, depth: int
     ) -> Continuation:
-        key = ("undeclared", state, c, name, after)
-        captures = None
-        if name is None:
-            captures = lambda text: self._undeclared_member(state, c, name_before(text), after, depth)  # noqa: E731
         arguments = state, c, name, after, depth
-        return self._cont(key, Documents._open_undeclared, *arguments, captures=captures, first=self._after_name)
+        captures = None if name is not None else partial(self._after_undeclared, state, c, after, depth)
+        return self._cont(Documents._open_undeclared, *arguments, captures=captures, first=self._after_name)
+
+    def _after_undeclared(
+        self, state: ObjectState, c: int, after: Continuation, depth: int, text: bytes | bytearray
+    ) -> Continuation:
+        return self._undeclared_member(state, c, name_before(text), after, depth)
 
     def _open_undeclared(
         self, state: ObjectState, c: int, name: str | None, after: Continuation, depth: int
@@ -449,7 +455,7 @@ class Documents:
         value = self.merge([self._value(v, self._members(s, after, depth), depth) for v, s in alternatives])
         if self.style is not Whitespace.FLEXIBLE:
             return [(literal(self._colon), value)]
-        colon = self._cont(("colon", value, depth), Documents._open_literal, self._colon, self._gap(value, depth))
+        colon = self._cont(Documents._open_literal, self._colon, self._gap(value, depth))
         return self._gap(colon, 0).open()
 
     def _open_literal(self, text: bytes, after: Continuation) -> Iterable[Thread]:
