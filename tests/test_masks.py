@@ -34,6 +34,7 @@ from qwen_struct.language.terms import (
     literal,
     literals,
     repeat,
+    union,
 )
 
 PIECES = [
@@ -214,6 +215,10 @@ _LANGUAGES = [
     complement(literals(["", "a", "the", "中文", "\n", "\""])), complement(literals(["a"])), complement(literal("ab")),
     intersect(complement(literals(["a", "the", "s"])), length(1, 3)),
     intersect(complement(literals(["a", "b"])), repeat(_A_TO_Z, 1, None)),
+    intersect(complement(literals(["state", "stat", "x" * 80])), parse_pattern("^[a-z_]+$")),
+    complement(union(literals(["a", "名称", "\"'"]), parse_pattern("_[a-z]+$"))),
+    intersect(complement(literals(["ab", "abc"])), parse_pattern("^[ab]{1,3}c?$|^中+$")),
+    literals(["the", "then", "中文", "中国", "\"a\"", "\n", "\u0001", "é", ""]), literals(map(str, range(900, 1400))),
     *(
         intersect(parse_pattern(pattern), length(low, high))
         for pattern in ["^[a-z]+( [a-z]+)*$", "^(abc|de){2,}$", "x$", "^.{2}-", "^(\\S+\\s+){0,5}\\S+$", "^中*$"]

@@ -23,7 +23,8 @@ from ..language.charset import CharSet
 from ..language.decide import FuelExhausted, is_empty
 from ..language.lexemes import QUOTE, Lexeme, Text, text
 from ..language.runs import FreeRun, Weighed, counts_along, free_run, weighed
-from ..language.terms import ANY, Or, Term, derivative
+from ..language.terms import ANY, Or, Term, Words, derivative
+from ..language.texts import spelled
 from .automaton import Automaton
 from .bitmask import add_tokens
 from .content import Content, row_or_tokens
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _KERNEL_FROM = 96  # nodes: a smaller subtrie is walked in Python
 _MANY_ROUNDS = 4  # of a group: with fewer left, states are few, and not worth a walk for all counts
+_MANY_WORDS = 1_024
 _MAX_LENGTHS = 48  # patterns remembered with the lengths or weights of their words: up to 1.2 MB each
 
 
@@ -258,13 +260,15 @@ class Contents:
             content = Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
         return content
 
-    def _read_inside(self, lexeme: Lexeme, node: TrieNode) -> np.ndarray:
+    def _read_inside(self, lexeme: Text, node: TrieNode) -> np.ndarray:
         """The tokens below ``node`` that end inside ``lexeme``."""
+        if type(lexeme.term) is Words and len(lexeme.term) <= _MANY_WORDS:
+            return self._read_words(lexeme.term, node)
         if node.trie is self._trie and self._trie.size(node.index) >= _KERNEL_FROM:
             reached = self._automaton.walk(lexeme, self._trie, node.index)
             return self._trie.with_twins(reached.tokens, reached.states)[0]
         tokens: list[int] = []
-        stack = [(lexeme, node)]
+        stack: list[tuple[Lexeme, TrieNode]] = [(lexeme, node)]
         while stack:
             state, here = stack.pop()
             for byte, child in here.children.items():
@@ -274,6 +278,18 @@ class Contents:
                     if child.children:
                         stack.append((moved, child))
         return np.array(tokens, np.int32)
+
+    def _read_words(self, term: Words, node: TrieNode) -> np.ndarray:
+        """The same for a list of words, along the spelling of each."""
+        passed: dict[TrieNode, None] = {}
+        for word in term.words():
+            here: TrieNode | None = node
+            for byte in spelled(word):
+                here = here.children.get(byte) if here is not None else None
+                if here is None:
+                    break
+                passed[here] = None
+        return np.array([token for here in passed for token in here.tokens], np.int32)
 
     def _text(self, lexeme: Text) -> Content:
         if lexeme.term.unbounded:
