@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMIT = 512 * 1024 * 1024  # bytes
 _LOOK_EVERY = 8  # things learnt between two looks at what is quickly counted
-_CHECK_EVERY = 64  # things learnt between two looks at the whole size
+_CHECK_EVERY = 64  # things learnt between two looks at the whole size, at least
+_MUCH = 65_536  # bytes that a thing learnt takes at the very most, on average over many
 
 # Bytes that one takes on average with what hangs on it alone: fitted to tracemalloc over 70 schemas of MaskBench, where
 # the sum is right to 10 % and half of the single schemas to 15 %.
@@ -66,6 +67,7 @@ class Cache:
         self._by_key: dict[Hashable, list[Grammar]] = {}
         self._not_mine = self._num_lexemes_and_terms()  # of other vocabularies, and what modules hold
         self._learnt = 0
+        self._next_look = _CHECK_EVERY
         self._size_then = 0
 
     # Grammars. --------------------------------------------------------------------------------------------------
@@ -120,14 +122,16 @@ class Cache:
         self._learnt += 1
         if self._learnt % _LOOK_EVERY:
             return
-        often = max(_CHECK_EVERY, 8 * len(self.alive))  # so that looking at each is a small part of the work
-        if self._learnt >= often or self._shared_size() > self._size_then + self.limit // 16:
+        if self._learnt >= self._next_look or self._shared_size() > self._size_then + self.limit // 16:
             self.trim()
 
     def trim(self) -> None:
         """Drops what is too much."""
-        if self._size() > self.limit:
+        size = self._size()
+        if size > self.limit:
             self._drop()
+        # Looking at each grammar takes a millisecond: not often, and seldom while there is much room.
+        self._next_look = max(_CHECK_EVERY, 8 * len(self.alive), (self.limit - size) // _MUCH)
         self._learnt, self._size_then = 0, self._shared_size()
 
     def _size(self) -> int:
