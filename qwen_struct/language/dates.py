@@ -76,9 +76,25 @@ class _LeapSecond(Leaf):
 def _leap_second(read: str) -> Term:
     if len(read) < len("HH:MM"):
         return _LeapSecond(read)
-    ahead = (int(read[:2]) * 60 + int(read[3:]) - (23 * 60 + 59)) % 1440  # minutes by which the clock is ahead of UTC
-    offsets = [f"{sign}{minutes // 60:02}:{minutes % 60:02}" for sign, minutes in (("+", ahead), ("-", -ahead % 1440))]
-    if ahead == 0:
-        offsets += ["Z", "z"]
-    fraction = repeat(concat(literal("."), repeat(_DIGIT, 1, None)), 0, 1)
-    return concat(literal(":60"), fraction, literals(offsets))
+    return _LeapOffset((int(read[:2]) * 60 + int(read[3:]) - (23 * 60 + 59)) % 1440)
+
+
+class _LeapOffset(Leaf):
+    """``:60`` and the offset of a clock that is ``ahead`` of UTC by so many minutes, or behind by 1440 less these."""
+
+    __slots__ = ("ahead",)
+    ahead: int
+
+    def setup(self, *key: object) -> None:
+        (ahead,) = key
+        assert isinstance(ahead, int)
+        self.ahead = ahead
+        self.min_len, self.plain = len(":60+00:01" if ahead else ":60Z"), True
+
+    def moves(self) -> list[tuple[CharSet, Term]]:
+        ways = (("+", self.ahead), ("-", -self.ahead % 1440))
+        offsets = [f"{sign}{minutes // 60:02}:{minutes % 60:02}" for sign, minutes in ways]
+        if self.ahead == 0:
+            offsets += ["Z", "z"]
+        fraction = repeat(concat(literal("."), repeat(_DIGIT, 1, None)), 0, 1)
+        return [(CharSet.of(":"), concat(literal("60"), fraction, literals(offsets)))]
