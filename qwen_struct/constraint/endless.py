@@ -17,6 +17,7 @@ from .bitmask import row_of
 
 _LONGEST = 64  # characters of a word that is left out
 _MOST_OTHERS = 256  # tokens that are asked one by one
+_FUEL = 1_000  # states that one question may look at
 
 
 class Endless:
@@ -42,7 +43,7 @@ def _grows(term: Term) -> bool:
     if term.plain:
         return True
     try:
-        return not is_empty(intersect(term, length(_LONGEST + 1, None)))
+        return not is_empty(intersect(term, length(_LONGEST + 1, None)), _FUEL)
     except FuelExhausted:
         return False
 
