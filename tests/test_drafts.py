@@ -10,7 +10,7 @@ from qwen_struct.errors import UnsupportedSchemaError
 from qwen_struct.language.documents import Documents
 from qwen_struct.language.positions import Walker
 from qwen_struct.language.values import Values
-from qwen_struct.schema.parse import parse_schema
+from qwen_struct.schema.parse import parse_schema, report_of
 
 FOUR, SIX, SEVEN = (f"http://json-schema.org/draft-0{n}/schema#" for n in (4, 6, 7))
 NINETEEN, TWENTY = (f"https://json-schema.org/draft/{name}/schema" for name in ("2019-09", "2020-12"))
@@ -114,7 +114,8 @@ def test_keywords_of_absent_vocabularies_are_annotations() -> None:
     assert not accepts({"$schema": "https://example.com/again", "minimum": 1}, "0", assertions)
     inner = {"$id": "https://example.com/inner", "$schema": "https://example.com/meta", "minimum": 1}
     assert accepts({"items": inner, "maxItems": 1}, "[0]", applicators)
-    report = {use.keyword: use.status for use in parse_schema({**schema, "minimum": 1}, retrieve=applicators).uses}
+    met = parse_schema({**schema, "minimum": 1}, retrieve=applicators).met
+    report = {use.keyword: use.status for use in report_of(met)}
     assert report["minimum"] == "annotation" and report["properties"] == "enforced"
 
 
