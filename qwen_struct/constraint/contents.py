@@ -132,8 +132,8 @@ class Contents:
 
     @property
     def table_bytes(self) -> int:
-        """The memory of the table of lexemes."""
-        return self._automaton._table.nbytes
+        """The memory of the table of lexemes, and of what tokens need in languages with bounds."""
+        return self._automaton._table.nbytes + sum(found.num_bytes for found in self._lengths.values())
 
     @property
     def free(self) -> FreeText:

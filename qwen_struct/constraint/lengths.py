@@ -103,6 +103,7 @@ class Lengths:
             self._reach = self._added + most[self._states]
         self._known: dict[tuple, Content] = {}
         self._last: tuple[int, Bitmask] | None = None
+        self.num_bytes = sum(part.nbytes for part in vars(self).values() if isinstance(part, np.ndarray))
 
     def content(self, low: int, high: int | None) -> Content | None:
         """What may come when ``low`` to ``high`` characters are wanted; None when that is too much to ask for."""

@@ -65,8 +65,9 @@ class MaskBuilder:
     @property
     def num_bytes(self) -> int:
         """The memory that contents and the table of lexemes take, by estimate for what is not an array."""
-        rows = sum(_CONTENT if c.row is None else _CONTENT + c.row.nbytes for c in self.contents.values())
-        return rows + self._contents.table_bytes + _VIEW * self._views.num_known
+        rows = {id(c.row): c.row.nbytes for c in self.contents.values() if c.row is not None}  # many share one
+        known = _CONTENT * len(self.contents) + _VIEW * self._views.num_known
+        return sum(rows.values()) + known + self._contents.table_bytes
 
     def forget(self, room: int) -> int:
         """Drops all that is remembered but the contents used last, up to ``room`` bytes of rows; returns how many."""
