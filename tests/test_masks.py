@@ -288,9 +288,9 @@ def test_counts_that_are_out_of_reach_share_a_walk(pattern: str) -> None:
             for character in read:
                 following = derivative(term, ord(character))
                 term = term if is_empty(following) else following
-            before = len(contents._lengths)
+            before = len(contents._lengths) + len(contents._counted)
             content = contents.content(text(term), vocabulary.trie.root)
-            num_shared += len(contents._lengths) == before > 0
+            num_shared += len(contents._lengths) + len(contents._counted) == before > 0
             row = row_of(content.tokens, vocabulary.n_vocab)
             row |= 0 if content.row is None else content.row
             walked = Automaton().walk(text(term), vocabulary.trie)
@@ -299,6 +299,18 @@ def test_counts_that_are_out_of_reach_share_a_walk(pattern: str) -> None:
             closed = contents.free.endings.tokens[content.closed].tolist()
             assert set(closed) == {t for t in contents.free.endings.tokens.tolist() if _closes(term, vocabulary, t)}
     assert num_shared > 30
+
+
+def test_a_walk_made_for_bounds_alone_serves_no_other_counts() -> None:
+    vocabulary = Vocabulary([b"a-", b"a-a-a-a-a-a-", b"a", b'"'], n_vocab=9, eos_token_ids=[8])
+    contents = Contents(vocabulary)
+    limit = int(contents.lengths.max()) + 2  # what shared walks are made with
+    for count, low in ((limit, 3), (4, 0)):
+        term = intersect(parse_pattern(f"^(a-){{0,{count}}}a?$"), length(low, 40))
+        content = contents.content(text(term), vocabulary.trie.root)
+        row = row_of(content.tokens, vocabulary.n_vocab)
+        row |= 0 if content.row is None else content.row
+        assert allowed_tokens(row) == sorted(Automaton().walk(text(term), vocabulary.trie).tokens.tolist())
 
 
 def _closes(term: Term, vocabulary: Vocabulary, token: int) -> bool:

@@ -28,7 +28,7 @@ from ..language.texts import spelled
 from .automaton import Automaton
 from .bitmask import add_tokens
 from .content import Content, row_or_tokens
-from .counted import Counted, with_limit
+from .counted import most_begun, with_limit
 from .endings import Endings, Suffixes
 from .endless import Endless, without_exceptions
 from .lengths import FreeText, Lengths, num_characters, without_bounds
@@ -99,6 +99,7 @@ class Contents:
         self.known: Recent[tuple[Lexeme, TrieNode], Content] = Recent()
         self._merged: dict[tuple[int, ...], TrieNode] = {}
         self._lengths: Recent[Term, Lengths] = Recent()
+        self._counted: Recent[Term, tuple[Lengths, int]] = Recent()  # with the most rounds that a token can begin
         self._endless: Recent[Term, Endless] = Recent()
         self._spelled: dict[CharSet, _Spelled] = {}
         self._weights: dict[bytes, Weights] = {}
@@ -125,6 +126,7 @@ class Contents:
         self._merged.clear()
         self._free_at.clear()
         self._lengths.clear()
+        self._counted.clear()
         self._endless.clear()
         self._weighings.clear()
         self._automaton.forget()
@@ -133,7 +135,8 @@ class Contents:
     @property
     def table_bytes(self) -> int:
         """The memory of the table of lexemes, and of what tokens need in languages with bounds."""
-        return self._automaton._table.nbytes + sum(found.num_bytes for found in self._lengths.values())
+        lengths = [*self._lengths.values(), *[found for found, _ in self._counted.values()]]
+        return self._automaton._table.nbytes + sum(found.num_bytes for found in lengths)
 
     @property
     def free(self) -> FreeText:
@@ -385,18 +388,32 @@ class Contents:
 
     def _lengths_of_counted(self, term: Term) -> Lengths | None:
         """Those of ``term`` with other limits on its groups, where that makes no difference to tokens."""
-        counted = with_limit(term, int(self.lengths.max()) + 2)
-        if counted is None or (counted.fewest < _MANY_ROUNDS and counted.term not in self._lengths):
+        counted = with_limit(term, self._beyond_tokens)
+        if counted is None or (counted.fewest < _MANY_ROUNDS and counted.term not in self._counted):
             return None
-        lengths = self._lengths_of(counted.term, counted)
-        return lengths if lengths.attained and counted.fewest >= lengths.begun else None
+        found = self._counted.get(counted.term)
+        if found is None:
+            lengths = self._new_lengths(counted.term)
+            begun = most_begun(counted, self._automaton.known_after(text(counted.term)))
+            found = lengths, begun
+            self._counted.keep(counted.term, found, _MAX_LENGTHS)
+        lengths, begun = found
+        return lengths if lengths.exact and counted.fewest >= begun else None
 
-    def _lengths_of(self, term: Term, counted: Counted | None = None) -> Lengths:
+    @cached_property
+    def _beyond_tokens(self) -> int:
+        """More rounds of a group than a token can begin."""
+        return int(self.lengths.max(initial=0)) + 2
+
+    def _lengths_of(self, term: Term) -> Lengths:
         found = self._lengths.get(term)
         if found is None:
-            found = Lengths(self._vocabulary, self.free, self.lengths, self._automaton, term, counted)
+            found = self._new_lengths(term)
             self._lengths.keep(term, found, _MAX_LENGTHS)
         return found
+
+    def _new_lengths(self, term: Term) -> Lengths:
+        return Lengths(self._vocabulary, self.free, self.lengths, self._automaton, term)
 
 
 def _below(node: TrieNode) -> Iterator[tuple[int, bytes]]:

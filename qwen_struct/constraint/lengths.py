@@ -14,7 +14,6 @@ from ..language.terms import ANY_CHAR, And, Chars, Repeat, Term, intersect, is_l
 from .automaton import Automaton
 from .bitmask import Bitmask, row_of
 from .content import Content, row_or_tokens
-from .counted import Counted, most_begun
 from .endings import NO_END, Endings
 
 if TYPE_CHECKING:
@@ -67,18 +66,12 @@ class Lengths:
     """A language without bounds on the length, ready for any: what its tokens need to be completed.
 
     A token that adds c characters and leads to words of least..most characters fits into the bounds low..high when one
-    of c + least..c + most does. Where the words' lengths have gaps, the language is asked. ``attained``: after each
-    token there is a word of the least length. ``begun``: the most rounds that a token can begin of groups ``counted``.
+    of c + least..c + most does. Where the words' lengths have gaps, the language is asked. ``exact``: after each
+    token there is a word of the least length.
     """
 
     def __init__(
-        self,
-        vocabulary: Vocabulary,
-        free: FreeText,
-        lengths: np.ndarray,
-        automaton: Automaton,
-        term: Term,
-        counted: Counted | None = None,
+        self, vocabulary: Vocabulary, free: FreeText, lengths: np.ndarray, automaton: Automaton, term: Term
     ) -> None:
         self._n_vocab, self._free = vocabulary.n_vocab, free
         self._closed = free.endings.closed(term)
@@ -94,10 +87,9 @@ class Lengths:
         needs = added + least[states]
         order = np.argsort(needs.astype(np.int16) if needs.max(initial=0) < 32_768 else needs, kind="stable")
         self._tokens, self._needs = tokens[order], needs[order]
-        self._endless = bool(len(needs)) and int(self._needs[-1]) >= NO_END
-        self.attained = bool(self._attained.all())
+        self._out_of_range = bool(len(needs)) and int(self._needs[-1]) >= NO_END
+        self.exact = bool(self._attained.all())
         self._loose = bool((most == NO_END).all() and self._dense.all())
-        self.begun = 0 if counted is None else most_begun(counted, automaton.known_after(text(term)))
         if not self._loose:
             self._states, self._added = states[order], added[order]
             self._reach = self._added + most[self._states]
@@ -107,11 +99,11 @@ class Lengths:
 
     def content(self, low: int, high: int | None) -> Content | None:
         """What may come when ``low`` to ``high`` characters are wanted; None when that is too much to ask for."""
-        if self._endless:
+        if self._out_of_range:
             return None
         at = len(self._needs) if high is None else int(np.searchsorted(self._needs, min(high, NO_END), side="right"))
         closed = self._closed & self._free.endings.closed(length(low, high))
-        only_needs = self._loose or (low == 0 and self.attained)
+        only_needs = self._loose or (low == 0 and self.exact)
         key = (at, closed.tobytes()) if only_needs else (low, high)
         content = self._known.get(key)
         if content is None:
