@@ -286,12 +286,7 @@ class Contents:
         """The same for a list of words, along the spelling of each."""
         passed: dict[TrieNode, None] = {}
         for word in term.words():
-            here: TrieNode | None = node
-            for byte in spelled(word):
-                here = here.children.get(byte) if here is not None else None
-                if here is None:
-                    break
-                passed[here] = None
+            passed.update(dict.fromkeys(node.path(spelled(word))))
         return np.array([token for here in passed for token in here.tokens], np.int32)
 
     def _text(self, lexeme: Text) -> Content:

@@ -164,18 +164,19 @@ class Matcher:
         if text is None:
             ends = token_id in vocabulary.eos_token_ids and position.accepting
             return vocabulary.finished if ends and position is not vocabulary.finished else None
-        following, asked = self._follow(text)
-        if not asked and following is not None:
-            with vocabulary.lock:
-                position.enter(token_id, following)
-        elif asked and self._names_only:
+        following, asked = self._follow(token_id, text)
+        if asked and self._names_only:
             position.name_ends()[token_id, self._string()] = following
         return following
 
-    def _follow(self, text: bytes) -> tuple[Position | None, bool]:
-        """The position after ``text``, and whether it depends on what was read before."""
+    def _follow(self, token_id: int, text: bytes) -> tuple[Position | None, bool]:
+        """The position after a token's ``text``, and whether it depends on what was read before; else it is noted."""
+        position = self._position
         with self._vocabulary.lock:
-            return self._position.advance(text, lambda at: self._text() + text[: at + 1])
+            following, asked = position.advance(text, lambda at: self._text() + text[: at + 1])
+            if following is not None and not asked:
+                position.enter(token_id, following)
+        return following, asked
 
     def _string(self) -> bytes:
         """What was read of the string that is open here, with its quote; elsewhere, something without meaning."""

@@ -160,16 +160,11 @@ class Prices:
                 self._leave(lexeme, after, place, found, mode)
 
     def _literal(self, text: bytes, after: Continuation, place: TrieNode, found: _Found, mode: int) -> None:
-        for at, byte in enumerate(text[:-1], 1):
-            child = place.children.get(byte)
-            if child is None:
-                return
-            if child.tokens:
+        for at, child in enumerate(place.path(text), 1):
+            if at == len(text):
+                self._end((child.tokens, child), after, found, mode)
+            elif child.tokens:
                 self._add(child.tokens, (text, at, after), found, mode)
-            place = child
-        child = place.children.get(text[-1])
-        if child is not None:
-            self._end((child.tokens, child), after, found, mode)
 
     def _name(self, lexeme: Name, after: Continuation, place: TrieNode, found: _Found, mode: int) -> None:
         state, documents = lexeme.state, lexeme.documents

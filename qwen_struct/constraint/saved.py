@@ -139,10 +139,10 @@ class SavedPosition(Position):
     __slots__ = ("_graph", "real")
 
     def __init__(self, graph: SavedGrammar, mask: Mask, accepting: bool) -> None:
+        super().__init__(None, ())  # type: ignore[arg-type]
         self._graph = graph
         self.real: Position | None = None
-        self.accepting, self.info, self.forced = accepting, mask, None
-        self.token, self.following, self.others, self.named = -1, None, None, None
+        self.accepting, self.info = accepting, mask
 
     def step(self, byte: int, read: Callable[[], bytes | bytearray]) -> tuple[Position | None, bool]:
         return self.settled().step(byte, read)

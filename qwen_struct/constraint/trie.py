@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -25,6 +25,16 @@ class TrieNode:
             assert self.trie is not None
             children = self._children = self.trie.children_of(self.index)
         return children
+
+    def path(self, text: bytes) -> Iterator[TrieNode]:
+        """The nodes after each byte of ``text``, as far as there are any."""
+        node = self
+        for byte in text:
+            following = node.children.get(byte)
+            if following is None:
+                return
+            yield following
+            node = following
 
 
 class TokenTrie:

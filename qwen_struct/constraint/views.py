@@ -251,7 +251,7 @@ class Views:
         found = None if possible is None else self._names.get(key)
         if found is None:
             view, ends = self._read_names(lexeme, node, flags)
-            found = (view, ends) if ends else view
+            found = (view, ends) if ends else view  # most end nowhere, and there are many
             if possible is not None:
                 self._names[key] = found
         if isinstance(found, View):
@@ -297,14 +297,11 @@ class Views:
         return view, ends
 
     def _read(self, text: bytes, node: TrieNode, tokens: list[int]) -> TrieNode | None:
-        """Adds the tokens on the way of ``text``; the node after it, if there is one."""
-        for byte in text:
-            following = node.children.get(byte)
-            if following is None:
-                return None
-            node = following
-            tokens += node.tokens
-        return node
+        """Adds the tokens on the way of ``text``, which is not empty; the node after it, if there is one."""
+        path = list(node.path(text))
+        for passed in path:
+            tokens += passed.tokens
+        return path[-1] if len(path) == len(text) else None
 
 
 class Tails:

@@ -60,7 +60,7 @@ class Continuation:
         plenty: Callable[[], bool] | None = None,
         first: bytes | None = None,
     ) -> None:
-        self._documents, self._way = documents, way  # a method of documents and its arguments
+        self._documents, self._way = documents, way  # kind and arguments, by which it is found as well
         self._threads: tuple[Thread, ...] | None = None
         self.captures, self.plenty, self.first = captures, plenty, first
 
@@ -68,9 +68,18 @@ class Continuation:
         """The threads at this point."""
         threads = self._threads
         if threads is None:
-            open_, *arguments = self._way
-            threads = self._threads = tuple(open_(self._documents, *arguments))
+            threads = self._threads = tuple(self.kind(self._documents, *self.arguments))
         return threads
+
+    @property
+    def kind(self) -> Callable[..., Iterable[Thread]]:
+        """The method of :class:`Documents` that opens it."""
+        return self._way[0]
+
+    @property
+    def arguments(self) -> tuple:
+        """What the method is given."""
+        return self._way[1:]
 
 
 #: The continuation for the text read so far, which ends with a name or value that must not come again.
@@ -158,10 +167,10 @@ class NameNode:
     @property
     def children(self) -> dict[int, NameNode]:
         """The nodes after one more byte."""
-        if self._low + 1 == self._high:
-            return (
-                {} if self.index is not None else {self._names[self._low][0][self.depth]: self._place(self.depth + 1)}
-            )
+        only = self.only
+        if only is not None:
+            rest, _ = only
+            return {rest[0]: self._place(self.depth + 1)} if rest else {}
         children = self._children
         if children is None:
             children = {}
@@ -188,13 +197,10 @@ class NameNode:
         """The node after ``text``; None where no name goes on with it."""
         node = self
         for at, byte in enumerate(text):
-            if node._low + 1 == node._high:
-                rest = text[at:]
-                return (
-                    node._place(node.depth + len(rest))
-                    if node._names[node._low][0].startswith(rest, node.depth)
-                    else None
-                )
+            only = node.only
+            if only is not None:
+                goes_on = only[0].startswith(text[at:])
+                return node._place(node.depth + len(text) - at) if goes_on else None
             following = node.children.get(byte)
             if following is None:
                 return None
@@ -241,9 +247,10 @@ class Documents:
     ) -> Continuation:
         """The continuation whose threads are ``open_(self, *arguments)``, one for these or for ``key``."""
         way = (open_, *arguments)
-        found = self._interned.get(key or way)
+        key = key or way
+        found = self._interned.get(key)
         if found is None:
-            found = self._interned.setdefault(key or way, Continuation(self, way, captures, plenty, first))
+            found = self._interned.setdefault(key, Continuation(self, way, captures, plenty, first))
         return found
 
     def _open_end(self) -> Iterable[Thread]:

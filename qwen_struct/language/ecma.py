@@ -10,18 +10,16 @@ small tree, which :mod:`.lookaround` turns into a term.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from .charset import ALL_CHARS, MAX_CODE_POINT, NO_CHARS, CharSet
 from .lookaround import Assertion, Branches, Kind, Look, Loop, Node, Sequence, UnsupportedAssertion, search_language
-from .terms import EPSILON, Chars, Term, chars, concat, literal, literals, repeat, union
+from .terms import EPSILON, Chars, Term, chars, concat, literals, repeat, union
 
 MAX_PATTERN_LENGTH: Final = 100_000
 MAX_DEPTH: Final = 100
 MAX_ASSERTIONS: Final = 200
-_NAME: Final = re.compile(r"\^([A-Za-z0-9_]{1,64})\$")  # many schemas have a pattern for each name
 
 DIGITS: Final = CharSet.from_ranges([(0x30, 0x39)])
 WORD: Final = CharSet.from_ranges([(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)])
@@ -58,9 +56,6 @@ def parse_pattern(pattern: str) -> Term:
 
     Raises: PatternError, with the position; UnsupportedPatternError for what is legal but cannot be enforced exactly.
     """
-    name = _NAME.fullmatch(pattern)
-    if name is not None:
-        return literal(name[1])
     tree = _Parser(pattern).parse()
     try:
         return search_language(tree)

@@ -85,9 +85,9 @@ class Shortest:
 
     def _find(self, continuation: Continuation) -> Iterator[Way]:
         for part in parts(continuation):
-            build = self._build.get(part._way[0])
+            build = self._build.get(part.kind)
             if build is not None:
-                yield from build(part, *part._way[1:])
+                yield from build(part, *part.arguments)
             else:
                 for lexeme, after in part.open():
                     yield from self.ways_from(lexeme, after)
@@ -260,10 +260,10 @@ class Shortest:
 
     def spare(self, continuation: Continuation) -> Spare | None:
         """What comes where :meth:`ways` tells nothing; None where no bound is plain to see."""
-        if continuation._way[0] is Documents._open_next:
-            return self._spare_items(*continuation._way[1:])
-        if continuation._way[0] is Documents._open_undeclared:
-            return self._spare_members(*continuation._way[1:])
+        if continuation.kind is Documents._open_next:
+            return self._spare_items(*continuation.arguments)
+        if continuation.kind is Documents._open_undeclared:
+            return self._spare_members(*continuation.arguments)
         return None
 
     def _spare_items(self, state: ArrayState, after: Continuation, depth: int) -> Spare | None:
@@ -312,10 +312,10 @@ class Shortest:
 
     def far(self, continuation: Continuation) -> Far | None:
         """What comes where more than :data:`FAR` items or required members must; None elsewhere."""
-        if continuation._way[0] is Documents._open_items:
-            return self._many_items(*continuation._way[1:])
-        if continuation._way[0] is Documents._open_members:
-            return self._many_members(*continuation._way[1:])
+        if continuation.kind is Documents._open_items:
+            return self._many_items(*continuation.arguments)
+        if continuation.kind is Documents._open_members:
+            return self._many_members(*continuation.arguments)
         return None
 
     def _many_items(self, state, after: Continuation, depth: int, first: bool) -> Far | None:  # type: ignore[no-untyped-def]

@@ -333,16 +333,16 @@ def _long_run(state: ArrayState) -> Run | None:
 
 def parts(continuation: Continuation) -> Iterator[Continuation]:
     """The continuations that ``continuation`` is a choice of, without the blanks before them."""
-    kind = continuation._way[0]
+    kind = continuation.kind
     if kind is Documents._open_any:
-        for part in continuation._way[1]:
+        for part in continuation.arguments[0]:
             yield from parts(part)
     elif kind is Documents._open_gap:
-        yield from parts(continuation._way[1])
+        yield from parts(continuation.arguments[0])
     else:
         yield continuation
 
 
 def state_of(continuation: Continuation) -> State:
     """The state of the array or object that ``continuation`` is inside of."""
-    return continuation._way[1]
+    return continuation.arguments[0]

@@ -899,6 +899,7 @@ def _has_surrogate(text: str) -> bool:
     return False
 
 
+# Keys name a class rather than hold it: tuples of strings and numbers are nothing that the garbage collector follows.
 _table: WeakValueDictionary[tuple[Any, ...], Term] = WeakValueDictionary()
 _lists: WeakValueDictionary[tuple[str, ...], WordList] = WeakValueDictionary()
 _lock = Lock()
