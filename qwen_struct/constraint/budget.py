@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BudgetError, SchemaBudgetError
-from ..language.documents import Continuation
+from ..language.continuations import Continuation
 from ..language.positions import Position, Walker
 from ..language.shortest import Shortest, Way
 from .bitmask import Bitmask, add_tokens, row_of

@@ -29,7 +29,7 @@ from .automaton import Automaton
 from .bitmask import add_tokens
 from .content import Content, row_or_tokens
 from .counted import most_begun, with_limit
-from .endings import Endings, Suffixes
+from .endings import Endings, Suffixes, num_up_to
 from .endless import Endless, without_exceptions
 from .lengths import FreeText, Lengths, num_characters, without_bounds
 from .pool import Recent
@@ -187,7 +187,7 @@ class Contents:
     def _free_below(self, node: TrieNode) -> FreeText:
         inside: list[tuple[int, bytes]] = []
         closing: list[tuple[int, bytes, bytes]] = []
-        stack = [(text(ANY), node, b"")]
+        stack: list[tuple[Lexeme, TrieNode, bytes]] = [(text(ANY), node, b"")]
         while stack:
             state, here, read = stack.pop()
             for byte, child in here.children.items():
@@ -354,7 +354,7 @@ class Contents:
         spelled = self._spelled.get(run.characters)
         if spelled is None:
             spelled = self._spelled[run.characters] = _Spelled(self._vocabulary, run.characters)
-        num_free = int(np.searchsorted(spelled.lengths, run.longest, side="right"))
+        num_free = num_up_to(spelled.lengths, run.longest)
         others = _first_bytes(run.others)
         read = [(token, word) for token, word, other in spelled.mixed if other in others]
         read += [(token, self._vocabulary.tokens[token] or b"") for token in spelled.inside[num_free:].tolist()]

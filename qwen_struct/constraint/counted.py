@@ -26,27 +26,43 @@ class Counted(NamedTuple):
 
 def with_limit(term: Term, limit: int) -> Counted | None:
     """``term`` with another limit on its groups; None where it has none."""
-    found: list[Repeat] = []
-    changed = _with_limit(term, limit, found)
+    found = _groups(term)
     if not found:
         return None
+    changed = _with_limit(term, limit)
     return Counted(changed, frozenset([r.body for r in found]), limit, min([r.high for r in found if r.high]))
 
 
-def _with_limit(term: Term, limit: int, found: list[Repeat]) -> Term:
+def _groups(term: Term) -> list[Repeat]:
+    """The groups that :func:`_with_limit` changes."""
+    found: list[Repeat] = []
+    stack: list[Term] = [term]
+    while stack:
+        node = stack.pop()
+        if type(node) is Or:
+            stack += node.items
+        elif type(node) is Concat:
+            stack += (node.head, node.tail)
+        elif type(node) is Repeat and _is_group(node):
+            found.append(node)
+    return found
+
+
+def _is_group(term: Repeat) -> bool:
+    return term.low == 0 and bool(term.high) and type(term.body) is not Chars and not term.body.nullable
+
+
+def _with_limit(term: Term, limit: int) -> Term:
     if type(term) is Or:
-        return union(*[_with_limit(item, limit, found) for item in term.items])
+        return union(*[_with_limit(item, limit) for item in term.items])
     if type(term) is Concat:
         parts: list[Term] = []
         node: Term = term
         while type(node) is Concat:
             parts.append(node.head)
             node = node.tail
-        return concat(*[_with_limit(part, limit, found) for part in (*parts, node)])
-    if type(term) is Repeat and term.low == 0 and term.high and type(term.body) is not Chars and not term.body.nullable:
-        found.append(term)
-        return repeat(term.body, 0, limit)
-    return term
+        return concat(*[_with_limit(part, limit) for part in (*parts, node)])
+    return repeat(term.body, 0, limit) if type(term) is Repeat and _is_group(term) else term
 
 
 def most_begun(counted: Counted, lexemes: Iterable[Lexeme]) -> int:

@@ -11,7 +11,14 @@ from ..language.charset import CharSet
 from ..language.terms import And, Not, Or, Term, Words, derivative, is_length, transitions
 from .trie import TokenTrie
 
+_MAX_WORDS = 256  # that are looked at one by one
+_MAX_REMEMBERED = 4_096  # sets of prefixes
 NO_END = 1 << 30  # a length that stands for all above it, and for those without a bound
+
+
+def num_up_to(ascending: np.ndarray, most: int) -> int:
+    """How many of some int32 numbers are at most ``most``; a limit of another type would have them all converted."""
+    return int(ascending.searchsorted(np.int32(min(most, NO_END)), side="right"))
 
 
 class Suffixes:
@@ -53,6 +60,7 @@ class Endings:
         self.tokens, self._prefixes, self.suffixes = np.array(found, np.int32).reshape(-1, 3).T.copy()
         self._num_prefixes = len(prefixes)
         self._words: dict[str, int] = {}
+        self._after_prefixes: dict[tuple[int, ...], np.ndarray] = {}
         self._root = _Prefix()
         lengths = []
         for number, spelling in enumerate(prefixes):
@@ -79,10 +87,9 @@ class Endings:
             return (self.lengths >= min(term.low, NO_END)) & (
                 self.lengths <= (NO_END if term.high is None else min(term.high, NO_END))
             )
+        if type(term) is Words and len(term) <= _MAX_WORDS:
+            return self._after_one_of(self._among(term))
         words = np.zeros(self._num_prefixes + 1, bool)  # the last for nodes where none ends
-        if type(term) is Words and len(term) <= self._num_prefixes:
-            words[[self._words.get(word, -1) for word in term.words()]] = True
-            return words[self._prefixes]
         stack = [(self._root, term)]
         while stack:
             prefix, state = stack.pop()
@@ -93,6 +100,28 @@ class Endings:
             for characters, after in transitions(state) if prefix.children else ():
                 stack += [(longer, after) for longer in prefix.longer(characters)]
         return words[self._prefixes]
+
+    def _among(self, term: Words) -> tuple[int, ...]:
+        """The prefixes among ``term``'s words: of most words, the first character tells."""
+        found: list[int] = []
+        depth, begins, numbers = term.depth, self._root.children, self._words
+        for word in term.source.words[term.low : term.high]:
+            if len(word) == depth or ord(word[depth]) in begins:
+                number = numbers.get(word[depth:])
+                if number is not None:
+                    found.append(number)
+        return tuple(found)
+
+    def _after_one_of(self, prefixes: tuple[int, ...]) -> np.ndarray:
+        """Which tokens have one of ``prefixes`` before the quote; remembered, and not to be written to."""
+        closed = self._after_prefixes.get(prefixes)
+        if closed is None:
+            if len(self._after_prefixes) == _MAX_REMEMBERED:
+                self._after_prefixes.clear()
+            closed = np.isin(self._prefixes, np.array(prefixes, np.int32))
+            closed.flags.writeable = False
+            self._after_prefixes[prefixes] = closed
+        return closed
 
 
 class _Prefix:

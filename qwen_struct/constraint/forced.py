@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import RLock
 from typing import NamedTuple
 
-from ..language.documents import Name, NameNode, Thread
+from ..language.continuations import Continuation, MemberName, Thread
 from ..language.lexemes import END, Lexeme, Literal, Text
+from ..language.names import Name, NameNode
 from ..language.positions import Position, step_thread
+from ..language.sizes import parts
 from ..language.terms import ANY
 from ..language.texts import spelled
 
@@ -97,7 +99,7 @@ def _some_bytes(lexeme: Lexeme) -> bytes:
         return b'" '
     found = b'"' if lexeme.quote else b""
     if type(lexeme) is Name:
-        found += bytes([byte for byte, child in lexeme.node.children.items() if child.reachable(lexeme.state)])
+        found += bytes([byte for byte, child in lexeme.node.children if lexeme.reachable(child)])
     elif lexeme is not END:
         for some, _ in lexeme.groups():
             found += some
@@ -108,15 +110,14 @@ def _some_bytes(lexeme: Lexeme) -> bytes:
 
 def _only_name(lexeme: Name) -> bytes:
     """What every name goes on with, the closing quote too where only one is left."""
-    state = lexeme.state
     node: NameNode = lexeme.node
     text = bytearray()
     while True:
         only = node.only
         if only is not None:
             return bytes(text) + only[0] + b'"'
-        children = [(byte, child) for byte, child in node.children.items() if child.reachable(state)]
-        if node.ends_in(state):
+        children = [(byte, child) for byte, child in node.children if lexeme.reachable(child)]
+        if node.index is not None and lexeme.possible(node.index):
             return bytes(text) if children else bytes(text) + b'"'
         if len(children) != 1:
             return bytes(text)
@@ -124,11 +125,11 @@ def _only_name(lexeme: Name) -> bytes:
         node = children[0][1]
 
 
-def _names(lexeme: Name) -> Iterator[tuple[str, bytes]]:
-    state = lexeme.state
+def _names(lexeme: Name, after: Continuation) -> Iterator[tuple[str, bytes]]:
+    assert type(after) is MemberName, after
     for index in lexeme.node.indices:
-        if state.possible(index):
-            name = state.spec.names[index]
+        if lexeme.possible(index):
+            name = after.state.spec.names[index]
             yield name, spelled(name)[lexeme.node.depth :] + b'"'
 
 
@@ -160,9 +161,9 @@ class Ahead:
 
     def names(self) -> Iterator[tuple[str, bytes]]:
         """The declared names that may come here, in the schema's order, each with what is left of it and its quote."""
-        for lexeme, _ in _real(self._position).threads:
+        for lexeme, after in _real(self._position).threads:
             if type(lexeme) is Name:
-                yield from _names(lexeme)
+                yield from _names(lexeme, next(parts(after)))
 
     def copy(self) -> Ahead:
         """An independent one at the same point."""

@@ -163,8 +163,9 @@ class Grammar:
         if self._compiled is not None:
             documents = self._compiled.documents
             values = documents.values
-            size += _CONTINUATION * (len(documents._interned) + len(documents._name_states))
-            size += _STATE * (len(values.interned) + len(values._known)) + _NODE * len(values.algebra._nodes)
+            size += _CONTINUATION * documents.num_continuations
+            size += _STATE * (len(values.interned) + values.num_object_states + len(values._known))
+            size += _NODE * len(values.algebra._nodes)
         return size
 
     def drop_states(self) -> None:

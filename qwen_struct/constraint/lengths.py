@@ -14,7 +14,7 @@ from ..language.terms import ANY_CHAR, And, Chars, Repeat, Term, intersect, is_l
 from .automaton import Automaton
 from .bitmask import Bitmask, row_of
 from .content import Content, row_or_tokens
-from .endings import NO_END, Endings
+from .endings import NO_END, Endings, num_up_to
 
 if TYPE_CHECKING:
     from .vocabulary import Vocabulary
@@ -44,7 +44,7 @@ class FreeText:
         if term.unbounded:
             number = len(self.inside)
         elif type(term) is Repeat and term.body is ANY_CHAR and term.high is not None:
-            number = int(np.searchsorted(self.lengths, min(term.high, NO_END), side="right"))
+            number = num_up_to(self.lengths, term.high)
         else:
             return None
         key = number, closed.tobytes()
@@ -101,7 +101,7 @@ class Lengths:
         """What may come when ``low`` to ``high`` characters are wanted; None when that is too much to ask for."""
         if self._out_of_range:
             return None
-        at = len(self._needs) if high is None else int(np.searchsorted(self._needs, min(high, NO_END), side="right"))
+        at = len(self._needs) if high is None else num_up_to(self._needs, high)
         closed = self._closed & self._free.endings.closed(length(low, high))
         only_needs = self._loose or (low == 0 and self.exact)
         key = (at, closed.tobytes()) if only_needs else (low, high)

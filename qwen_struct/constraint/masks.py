@@ -17,8 +17,9 @@ from ..language.positions import Position
 from .bitmask import add_tokens
 from .content import Content
 from .contents import Contents
+from .outlooks import Outlooks
 from .trie import TrieNode
-from .views import Tails, View, Views
+from .views import Sight, Tails, View, Views
 
 if TYPE_CHECKING:
     from .pool import MaskPool
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 # Bytes that one takes on average: a content without its row, a view with what it is found by.
-_CONTENT, _VIEW = 800, 500
+_CONTENT, _VIEW, _SIGHT = 800, 500, 150
 
 
 class Mask:
@@ -50,12 +51,14 @@ class MaskBuilder:
         self._vocabulary = vocabulary
         self._contents = Contents(vocabulary)
         self._contents.prepare()
+        self._outlooks = Outlooks(vocabulary.tokens)
         self._start()
 
     def _start(self) -> None:
-        tails = Tails(self._contents) if self._contents.suffixes.roots else None
-        self._views = Views(self._contents, self._vocabulary.tokens, tails)
+        tails = Tails(self._contents, self._outlooks) if self._contents.suffixes.roots else None
+        self._views = Views(self._contents, self._outlooks, self._vocabulary.tokens, tails)
         self._masks: dict[tuple[int, bool], Mask] = {}
+        self._sights: dict[Sight, Mask] = {}
 
     @property
     def contents(self) -> Mapping[tuple[Lexeme, TrieNode], Content]:
@@ -66,26 +69,28 @@ class MaskBuilder:
     def num_bytes(self) -> int:
         """The memory that contents and the table of lexemes take, by estimate for what is not an array."""
         rows = {id(c.row): c.row.nbytes for c in self.contents.values() if c.row is not None}  # many share one
-        known = _CONTENT * len(self.contents) + _VIEW * self._views.num_known
+        known = _CONTENT * len(self.contents) + _VIEW * self._views.num_known + _SIGHT * len(self._sights)
         return sum(rows.values()) + known + self._contents.table_bytes
 
     def forget(self, room: int) -> int:
         """Drops all that is remembered but the contents used last, up to ``room`` bytes of rows; returns how many."""
+        self._outlooks.forget()
         self._start()
         return self._contents.forget(room)
 
     def mask(self, position: Position) -> Mask:
-        """The mask of ``position``; remembered on it."""
-        if position.info is None:
-            with self._vocabulary.lock:
-                view = self._views.of(position.threads, self._vocabulary.trie.root, position.walker)
-                key = view.number, position.accepting
-                mask = self._masks.get(key)
-                if mask is None:
-                    mask = self._masks[key] = self._build(view, position.accepting)
-                position.info = mask
-        assert isinstance(position.info, Mask)
-        return position.info
+        """The mask of ``position``; remembered on it. Under the vocabulary's lock."""
+        sight = self._views.sight(position.threads, self._vocabulary.trie.root)
+        mask = self._sights.get(sight)
+        if mask is None:
+            view = self._views.of(position.threads, self._vocabulary.trie.root)
+            key = view.number, position.accepting
+            mask = self._masks.get(key)
+            if mask is None:
+                mask = self._masks[key] = self._build(view, position.accepting)
+            self._sights[sight] = mask
+        position.info = mask
+        return mask
 
     def _build(self, view: View, accepting: bool) -> Mask:
         row = np.zeros(self._vocabulary.num_words, np.int32)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..language.documents import Continuation, Name, Thread
+from ..language.continuations import Continuation, Thread
 from ..language.lexemes import END, QUOTE, Lexeme, Literal, Number, Text
+from ..language.names import Name
 from ..language.positions import Position
 from ..language.shortest import Shortest
 from .bitmask import Bitmask
@@ -167,19 +168,17 @@ class Prices:
                 self._add(child.tokens, (text, at, after), found, mode)
 
     def _name(self, lexeme: Name, after: Continuation, place: TrieNode, found: _Found, mode: int) -> None:
-        state, documents = lexeme.state, lexeme.documents
         stack = [(lexeme.node, place)]
         while stack:
             names, here = stack.pop()
             child = here.children.get(QUOTE)
-            if child is not None and names.index is not None and state.possible(names.index):
-                member = documents.declared_member(state, names.index, lexeme.after, lexeme.depth)
-                self._end((child.tokens, child), member, found, mode)
-            for byte, longer in names.children.items():
+            if child is not None and names.index is not None and lexeme.possible(names.index):
+                self._end((child.tokens, child), after.member(names.index), found, mode)
+            for byte, longer in names.children:
                 following = here.children.get(byte)
-                if following is not None and longer.reachable(state):
+                inside = None if following is None else lexeme.below(longer)
+                if following is not None and inside is not None:
                     if following.tokens:
-                        inside = documents.name(state, longer, lexeme.after, lexeme.depth)
                         self._add(following.tokens, (inside, after), found, mode)
                     stack.append((longer, following))
 

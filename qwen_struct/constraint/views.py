@@ -10,27 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..language.documents import Continuation, Name, Thread
+from ..language.continuations import Continuation, MemberName, Thread
 from ..language.lexemes import END, QUOTE, Literal, Text
+from ..language.names import Name
 from .bitmask import Bitmask, allowed_tokens
 from .trie import TrieNode
 
 if TYPE_CHECKING:
-    from ..language.positions import Walker
     from .content import Content
     from .contents import Contents
+    from .outlooks import Outlooks
 
 Tokens = Sequence[int] | np.ndarray
+Sight = tuple[Any, ...]  # numbers, and tuples of such
 
 # What was read on the way to a node, as flags: a name that the position does not know (past a comma, another name may
 # follow, which must not repeat it); an item that must differ from those to come, up to the end of the separator after
 # it; the same beyond that.
 PLAIN, AFTER_NAME, AFTER_ITEM, AMONG_ITEMS = 0, 1, 2, 4
+
+_OF_VIEW, _OF_LEXEME = -1, -2  # what a number in a sight is of, beside contents, which outlooks follow
 
 
 class View:
@@ -85,77 +88,108 @@ class Tail:
 class Views:
     """The views in one trie, whose tokens have ``texts``. ``tails`` is None where no quote is followed by anything."""
 
-    def __init__(self, contents: Contents, texts: Sequence[bytes | None], tails: Tails | None) -> None:
-        self._contents, self._texts, self._tails = contents, texts, tails
+    def __init__(
+        self, contents: Contents, outlooks: Outlooks, texts: Sequence[bytes | None], tails: Tails | None
+    ) -> None:
+        self._contents, self._outlooks, self._texts, self._tails = contents, outlooks, texts, tails
         self._unions: dict[tuple[int, ...], View] = {}
         self._paths: dict[tuple[bytes, TrieNode, int], tuple[View, TrieNode | None]] = {}
-        self._inside: dict[tuple[int, int], tuple[Content | None, View]] = {}
-        self._strings: dict[tuple, View] = {}
+        self._inside: dict[tuple[int, int], View] = {}  # by the numbers of contents
+        self._strings: dict[tuple[int, int, TrieNode, int], View] = {}  # by those of tails, too
         self._lists: dict[tuple[tuple[int, ...], int], View] = {}
-        self._names: dict[tuple, View | tuple[View, list[tuple[int, TrieNode]]]] = {}
-        self._known: WeakKeyDictionary[Walker, dict[tuple[TrieNode, int], dict[Continuation, View]]]
-        self._known = WeakKeyDictionary()
+        self._names: dict[tuple[TrieNode, int], dict[int, View | tuple]] = {}  # by the numbers of lexemes
+        self._known: dict[tuple[TrieNode, int], dict[int, View]] = {}  # by outlooks
 
     @property
     def num_known(self) -> int:
-        """How many views are remembered, those that hang on one continuation apart."""
-        number = len(self._unions) + len(self._paths) + len(self._inside)
-        number += len(self._strings) + len(self._names) + len(self._lists)
+        """How many views are remembered."""
+        number = sum(map(len, self._known.values())) + len(self._unions) + len(self._paths) + len(self._inside)
+        number += len(self._strings) + sum(map(len, self._names.values())) + len(self._lists)
         return number + (0 if self._tails is None else self._tails.num_known)
 
-    def after(self, continuation: Continuation, node: TrieNode, walker: Walker, flags: int = PLAIN) -> View:
+    def sight(self, threads: Sequence[Thread], node: TrieNode) -> Sight:
+        """What :meth:`of` depends on, in numbers that are found sooner than the view: equal ones, equal views."""
+        if len(threads) == 1:
+            return self._sight(threads[0], node)
+        names_from = self._names_from(threads, node)
+        found: list[Any] = []
+        for lexeme, after in threads:
+            if type(lexeme) is Name:
+                found += (self._name(lexeme, after, names_from, PLAIN).number, _OF_VIEW)
+            else:
+                found += self._sight((lexeme, after), node)
+        return tuple(found)
+
+    def _sight(self, thread: Thread, node: TrieNode) -> Sight:
+        lexeme, after = thread
+        if lexeme is END:
+            return lexeme.number, 0, _OF_LEXEME
+        if type(lexeme) is Name:
+            return self._name(lexeme, after, node, PLAIN).number, _OF_VIEW
+        if type(lexeme) is Text:
+            return self._contents.content(lexeme, node).number, after.outlook or self._outlooks.of(after)
+        if type(lexeme) is Literal and type(after) is MemberName:  # many states of an object look the same
+            _, end = self._path(lexeme.text, node, PLAIN)
+            return lexeme.number, _OF_LEXEME, () if end is None else self.sight(after.open(), end)
+        return lexeme.number, after.outlook or self._outlooks.of(after), _OF_LEXEME
+
+    def after(self, continuation: Continuation, node: TrieNode, flags: int = PLAIN) -> View:
         """The tokens below ``node`` that go on as ``continuation`` does, where a lexeme has just ended."""
         if not node.children:
             return NOTHING
-        known = self._known.get(walker)
-        if known is None:
-            known = self._known[walker] = {}
-        here = known.get((node, flags))
+        here = self._known.get((node, flags))
         if here is None:
-            here = known[node, flags] = {}
-        view = here.get(continuation)
+            here = self._known[node, flags] = {}
+        outlook = continuation.outlook or self._outlooks.of(continuation)
+        view = here.get(outlook)
         if view is None:
-            view = here[continuation] = self._after(continuation, node, walker, flags)
+            view = here[outlook] = self._after(continuation, node, flags)
         return view
 
-    def _after(self, continuation: Continuation, node: TrieNode, walker: Walker, flags: int) -> View:
+    def _after(self, continuation: Continuation, node: TrieNode, flags: int) -> View:
         of_items = continuation.captures is not None and continuation.plenty is not None
         if flags & (AFTER_ITEM | AMONG_ITEMS):
             flags |= AMONG_ITEMS
         elif continuation.captures is not None and not of_items:
             flags |= AFTER_NAME
         elif of_items:
-            return self._after_item(continuation, node, walker, flags)
+            return self._after_item(continuation, node, flags)
         if continuation.first is not None:
             path, end = self._path(continuation.first, node, flags)
             if end is None:
                 return path
-        return self.of(continuation.open(), node, walker, flags)
+        return self.of(continuation.open(), node, flags)
 
-    def _after_item(self, continuation: Continuation, node: TrieNode, walker: Walker, flags: int) -> View:
+    def _after_item(self, continuation: Continuation, node: TrieNode, flags: int) -> View:
         threads = continuation.open()
         closing = [thread for thread in threads if _closes_array(thread)]
         others = [thread for thread in threads if not _closes_array(thread)]
         assert continuation.plenty is not None
         read = AFTER_ITEM if continuation.plenty() else AMONG_ITEMS
-        return self.union([self.of(closing, node, walker, flags), self.of(others, node, walker, flags | read)])
+        return self.union([self.of(closing, node, flags), self.of(others, node, flags | read)])
 
-    def of(self, threads: Sequence[Thread], node: TrieNode, walker: Walker, flags: int = PLAIN) -> View:
+    def of(self, threads: Sequence[Thread], node: TrieNode, flags: int = PLAIN) -> View:
         """The tokens below ``node`` that one of ``threads`` reads."""
         if len(threads) == 1:
-            return self._of(threads[0], node, walker, flags)
+            return self._of(threads[0], node, flags)
         if node is self._contents.root and any(type(lexeme) is Name for lexeme, _ in threads):
-            return self._beside_names(threads, node, walker, flags)
-        return self.union([self._of(thread, node, walker, flags) for thread in threads])
+            return self._beside_names(threads, node, flags)
+        return self.union([self._of(thread, node, flags) for thread in threads])
 
-    def _beside_names(self, threads: Sequence[Thread], node: TrieNode, walker: Walker, flags: int) -> View:
+    def _beside_names(self, threads: Sequence[Thread], node: TrieNode, flags: int) -> View:
         """The same before any token, where free text may include what goes on inside names."""
-        others = [thread for thread in threads if type(thread[0]) is not Name]
-        whole = any(type(lexeme) is Text and self._contents.content(lexeme, node).whole for lexeme, _ in others)
-        names_from = self._contents.closing if whole else node
-        views = [self._of(thread, node, walker, flags) for thread in others]
-        views += [self._name(lexeme, names_from, walker, flags) for lexeme, _ in threads if type(lexeme) is Name]
+        names_from = self._names_from(threads, node)
+        views = [self._of(thread, node, flags) for thread in threads if type(thread[0]) is not Name]
+        views += [self._name(lexeme, after, names_from, flags) for lexeme, after in threads if type(lexeme) is Name]
         return self.union(views)
+
+    def _names_from(self, threads: Sequence[Thread], node: TrieNode) -> TrieNode:
+        """Where names are read from: of what free text includes, the tokens that close them are left."""
+        if node is self._contents.root:
+            for lexeme, _ in threads:
+                if type(lexeme) is Text and self._contents.content(lexeme, node).whole:
+                    return self._contents.closing
+        return node
 
     def union(self, views: Iterable[View]) -> View:
         """All tokens of ``views``."""
@@ -168,22 +202,22 @@ class Views:
             found = self._unions[key] = View(parts=tuple(parts.values()))
         return found
 
-    def _of(self, thread: Thread, node: TrieNode, walker: Walker, flags: int) -> View:
+    def _of(self, thread: Thread, node: TrieNode, flags: int) -> View:
         lexeme, after = thread
         if type(lexeme) is Literal:
             path, end = self._path(lexeme.text, node, flags)
-            return path if end is None else self.union([path, self.after(after, end, walker, flags)])
+            return path if end is None else self.union([path, self.after(after, end, flags)])
         if type(lexeme) is Text:
-            return self._string(lexeme, after, node, walker, flags)
+            return self._string(lexeme, after, node, flags)
         if lexeme is END:
             return NOTHING
         if type(lexeme) is Name:
-            return self._name(lexeme, node, walker, flags)
+            return self._name(lexeme, after, node, flags)
         content = self._contents.content(lexeme, node)
         inside = self._inside_of(content, flags)
         if content.exits is None or not content.exits.children:
             return inside
-        return self.union([inside, self.after(after, content.exits, walker, flags)])
+        return self.union([inside, self.after(after, content.exits, flags)])
 
     def _path(self, text: bytes, node: TrieNode, flags: int) -> tuple[View, TrieNode | None]:
         """The tokens on the way of ``text`` below ``node``, and where it ends if some go on from there."""
@@ -207,29 +241,29 @@ class Views:
         return [t for t in tokens if b"," in (self._texts[t] or b"")] if flags & AFTER_NAME else ()
 
     def _inside_of(self, content: Content, flags: int) -> View:
-        key = (id(content), flags)
-        found = self._inside.get(key)
-        if found is None:
+        key = (content.number, flags)
+        view = self._inside.get(key)
+        if view is None:
             if content.row is None:
                 view = self._leaf(content.tokens, flags)
             elif flags:
                 view = self._leaf(allowed_tokens(content.row), flags)
             else:
                 view = View(content.tokens, row=content.row)
-            found = self._inside[key] = content, view  # with the content, so that its id stays its own
-        return found[1]
+            self._inside[key] = view
+        return view
 
     # Strings. ---------------------------------------------------------------------------------------------------
 
-    def _string(self, lexeme: Text, after: Continuation, node: TrieNode, walker: Walker, flags: int) -> View:
+    def _string(self, lexeme: Text, after: Continuation, node: TrieNode, flags: int) -> View:
         """The tokens that go on inside a string, or close it and go on after it."""
         content = self._contents.content(lexeme, node)
         assert content.closed is not None
         inside = self._inside_of(content, flags)
         if self._tails is None or not content.closed.size:
             return inside
-        tail = self._tails.tail(after, walker, flags)
-        key = (id(content), node, tail.number, flags)
+        tail = self._tails.tail(after, flags)
+        key = (content.number, tail.number, node, flags)
         view = self._strings.get(key)
         if view is None:
             strings = self._contents.free_at(node).endings
@@ -244,52 +278,49 @@ class Views:
 
     # Names. -----------------------------------------------------------------------------------------------------
 
-    def _name(self, lexeme: Name, node: TrieNode, walker: Walker, flags: int) -> View:
-        state = lexeme.state
-        possible = state.possible_of(lexeme.node.bits)
-        key = (lexeme.node, possible, node, flags)
-        found = None if possible is None else self._names.get(key)
+    def _name(self, lexeme: Name, after: Continuation, node: TrieNode, flags: int) -> View:
+        here = self._names.get((node, flags))
+        if here is None:
+            here = self._names[node, flags] = {}
+        found = here.get(lexeme.number)
         if found is None:
-            view, ends = self._read_names(lexeme, node, flags)
-            found = (view, ends) if ends else view  # most end nowhere, and there are many
-            if possible is not None:
-                self._names[key] = found
+            view, ends = self._read_names(lexeme, node, flags)  # most end nowhere, and there are many
+            found = here[lexeme.number] = (view, *ends) if ends else view
         if isinstance(found, View):
             return found
-        view, ends = found
-        views = [view]
-        for index, child in ends:
-            member = lexeme.documents.declared_member(state, index, lexeme.after, lexeme.depth)
-            views.append(self._after(member, child, walker, flags))
-        return self.union(views)
+        view, *ends = found
+        closed = [self._after(after.member(ends[i]), ends[i + 1], flags) for i in range(0, len(ends), 2)]
+        return self.union([view, *closed])
 
-    def _read_names(self, lexeme: Name, node: TrieNode, flags: int) -> tuple[View, list[tuple[int, TrieNode]]]:
-        """The tokens that stay inside names or close them, and which names end at which nodes with tokens below.
+    def _read_names(self, lexeme: Name, node: TrieNode, flags: int) -> tuple[View, list]:
+        """The tokens that stay inside names or close them; and which names end at which nodes with tokens below, as a
+        list of an index, its node, another index, and so on.
 
         They are read off the trie of names, so that no state comes into being for each of their characters.
         """
-        state = lexeme.state
         tokens: list[int] = []
-        ends: list[tuple[int, TrieNode]] = []
-        stack = [(lexeme.node, node)]
+        ends: list[int | TrieNode] = []
+        stack = [(lexeme.node, node)] if lexeme.node.begins(node.children) else []
         while stack:
             names, here = stack.pop()
             only = names.only
             if only is not None:
                 end = self._read(only[0] + b'"', here, tokens)
                 if end is not None and end.children:
-                    ends.append((only[1], end))
+                    ends += (only[1], end)
                 continue
             children = here.children
-            if names.index is not None and QUOTE in children and state.possible(names.index):
-                child = children[QUOTE]
-                tokens += child.tokens
-                if child.children:
-                    ends.append((names.index, child))
-            for byte in names.children.keys() & children.keys():
-                if names.children[byte].reachable(state):
-                    tokens += children[byte].tokens
-                    stack.append((names.children[byte], children[byte]))
+            quote = children.get(QUOTE)
+            if names.index is not None and quote is not None and lexeme.possible(names.index):
+                tokens += quote.tokens
+                if quote.children:
+                    ends += (names.index, quote)
+            for byte in names.next_bytes:
+                child = children.get(byte)
+                longer = None if child is None else names.after(bytes((byte,)))
+                if child is not None and longer is not None and lexeme.reachable(longer):
+                    tokens += child.tokens
+                    stack.append((longer, child))
         key = tuple(sorted(tokens)), flags
         view = self._lists.get(key)
         if view is None:
@@ -307,20 +338,21 @@ class Views:
 class Tails:
     """What follows closing quotes: the views in the trie of the texts after quotes, the ``level``-th or later ones."""
 
-    def __init__(self, contents: Contents, level: int = 0) -> None:
+    def __init__(self, contents: Contents, outlooks: Outlooks, level: int = 0) -> None:
         self._suffixes = contents.suffixes
         self._root = self._suffixes.roots[level]
         last = level + 1 == len(self._suffixes.roots)
-        self._views = Views(contents, self._suffixes.texts, None if last else Tails(contents, level + 1))
+        further = None if last else Tails(contents, outlooks, level + 1)
+        self._views = Views(contents, outlooks, self._suffixes.texts, further)
         self._known: dict[int, Tail] = {}
 
     @property
     def num_known(self) -> int:
         return self._views.num_known
 
-    def tail(self, after: Continuation, walker: Walker, flags: int) -> Tail:
+    def tail(self, after: Continuation, flags: int) -> Tail:
         """The texts that may come where a string has ended that ``after`` follows."""
-        view = self._views.after(after, self._root, walker, flags)
+        view = self._views.after(after, self._root, flags)
         tail = self._known.get(view.number)
         if tail is None:
             tail = self._known[view.number] = Tail(view, self._root.tokens, len(self._suffixes.texts))

@@ -109,7 +109,8 @@ class Vocabulary:
     def mask(self, position: Position) -> Mask:
         """The mask of ``position``, which is new."""
         with self.lock:
-            mask = self.masks.mask(position)
+            found: Any = position.info
+            mask: Mask = found or self.masks.mask(position)
             self.cache.grew()
         return mask
 

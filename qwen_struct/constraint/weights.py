@@ -9,6 +9,7 @@ import numpy as np
 
 from ..language.lexemes import Lexeme, Text
 from ..language.runs import Weighed, to_come
+from .endings import num_up_to
 
 _UNFINISHED = re.compile(rb"(?:[\xc0-\xff]|[\xe0-\xff][\x80-\xbf]|[\xf0-\xff][\x80-\xbf]{2})\Z")
 _BEYOND_ASCII = bytes(range(0x80, 0x100))
@@ -45,8 +46,8 @@ class Weighing:
         narrow, wide = weights.narrow[tokens], weights.wide[tokens] + begun[states]
         needed = narrow + limit.wide * wide + limit.first_wide * (wide > 0) + come[states]
         order = np.argsort(needed, kind="stable")
-        self._tokens, self._needed = tokens[order], needed[order]
+        self._tokens, self._needed = tokens[order], needed[order].astype(np.int32)
 
     def within(self, left: int) -> np.ndarray:
         """Those that fit into a limit."""
-        return self._tokens[: int(np.searchsorted(self._needed, left, side="right"))]
+        return self._tokens[: num_up_to(self._needed, left)]

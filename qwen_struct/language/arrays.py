@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..schema.algebra import FALSE, TRUE, And, Contains, Expr, Item, Items, NumItems, Or, Unique
-from .outcomes import holds, outcomes, rebuild
+from .outcomes import NUMBERS, holds, outcomes, rebuild
 from .unique import enough_values, find_unique, requires_difference, seen_before, viable_values, with_seen
 from .witnesses import few
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 class ArrayState:
     """Between two items. Interned per :class:`.Values`, so that identity is equality."""
 
-    __slots__ = ("_next", "formula", "values")
+    __slots__ = ("_next", "formula", "number", "values")
 
     def __init__(self, values: Values, formula: Expr) -> None:
         self.values, self.formula = values, formula
+        self.number = next(NUMBERS)
         self._next: list[tuple[Expr, ArrayState]] | None = None
 
     def closable(self) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import count
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
@@ -18,22 +20,27 @@ from .decide import FuelExhausted, is_empty, open_transitions
 from .terms import ANY, EPSILON, Not, Term, Words, complement, derivative, is_length, length
 
 if TYPE_CHECKING:
-    from .documents import Continuation
+    from .continuations import Continuation
 
 QUOTE, BACKSLASH = 0x22, 0x5C
 _PLAIN: Final = re.compile(rb"[ !#-\[\]-\x7f]+")  # characters of a free string that are written as they are
 _SHORT_ESCAPES: Final = {0x22: 0x22, 0x5C: 0x5C, 0x08: 0x62, 0x0C: 0x66, 0x0A: 0x6E, 0x0D: 0x72, 0x09: 0x74}
 _HEX: Final = b"0123456789abcdef"
+_numbers = count(1)
 
 
 class Lexeme:
-    """A state inside a lexeme. ``nullable``: the lexeme may end here (a string's end is its quote, see ``quote``)."""
+    """A state inside a lexeme. ``nullable``: the lexeme may end here (a string's end is its quote, see ``quote``).
 
-    __slots__ = ("__weakref__", "_moves", "nullable", "quote")
+    ``number`` is its own and never used again.
+    """
+
+    __slots__ = ("__weakref__", "_moves", "nullable", "number", "quote")
 
     in_string = False  # where nothing but a quote ends it
 
     def __init__(self, nullable: bool = False, quote: bool = False) -> None:
+        self.number = next(_numbers)
         self.nullable = nullable
         self.quote = quote  # inside a string, where the closing quote may come
         self._moves: dict[int, Lexeme] | None = None
@@ -330,6 +337,7 @@ class Number(Lexeme):
         }
 
 
+_lock = Lock()
 _table: WeakValueDictionary[tuple, Lexeme] = WeakValueDictionary()
 
 
@@ -346,9 +354,13 @@ def literal(text: bytes) -> Literal:
     return _intern(("literal", text), lambda: Literal(text))  # type: ignore[return-value]
 
 
-def text(term: Term) -> Lexeme:
+def text(term: Term) -> Text:
     """The state inside a string of which ``term`` is still to come."""
-    return _intern(("text", term.id), lambda: Text(term))
+    found: Text | None = term.lexeme
+    if found is None:
+        with _lock:
+            found = term.lexeme = term.lexeme or Text(term)
+    return found
 
 
 def number(term: Term) -> Lexeme:

@@ -27,6 +27,7 @@ from .outcomes import holds, rebuild
 from .terms import ANY, Term, accepts, complement, intersect, literals
 
 if TYPE_CHECKING:
+    from .objects import ObjectState
     from .values import Values
 
 _MAX_CLASSES = 512  # of undeclared names
@@ -71,6 +72,7 @@ class ObjectSpec:
         self.required_mask = mask_of(self.required)
         self._values: list[Expr | None] = [None] * len(self.names)
         self._inhabited: int | None = None
+        self.states: dict[tuple, ObjectState] = {}  # see objects.py
         self._matching: dict[KeySet, int] = {}
         self._dependence: dict[Expr, int] = {}
         self._changed: dict[Hashable, dict[Expr, Expr]] = {}  # what a member or the end makes of formulas

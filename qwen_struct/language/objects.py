@@ -15,7 +15,7 @@ from ..schema.algebra import TRUE, And, Expr
 from .cases import cases
 from .completions import Open, choice, completable, unseen
 from .members import ObjectSpec, indices_of
-from .outcomes import branches, outcomes
+from .outcomes import NUMBERS, branches, outcomes
 from .terms import Term
 
 if TYPE_CHECKING:
@@ -34,17 +34,30 @@ class ObjectState:
     is what is left of the formula, and ``seen`` has the undeclared names so far.
     """
 
-    __slots__ = (
-        "_can", "_cannot", "_known", "closed", "following", "need", "rest", "room", "seen", "spec", "values"
-    )  # fmt: skip
+    __slots__ = ("_can", "_cannot", "_memo", "closed", "following", "need", "number", "rest", "room", "seen", "spec")
 
-    def __init__(self, spec: ObjectSpec, key: tuple) -> None:
-        self.spec, self.values = spec, spec.values
-        self.closed, self.need, self.room, self.rest, self.seen = key
+    def __init__(
+        self, spec: ObjectSpec, closed: int, need: int, room: int | None, rest: Expr, seen: frozenset[str]
+    ) -> None:
+        self.spec = spec
+        self.number = next(NUMBERS)
+        self.closed, self.need, self.room, self.rest, self.seen = closed, need, room, rest, seen
         self.following = self._following()  # declared names that the order lets come next, as bits
-        self._known: dict[Hashable, object] = {}
+        self._memo: dict[Hashable, object] | None = None  # made when there is something to remember
         self._can: int | None = None
         self._cannot = 0  # declared members that were found not to be possible, as bits
+
+    @property
+    def values(self) -> Values:
+        """What is known about the schema."""
+        return self.spec.values
+
+    @property
+    def _known(self) -> dict[Hashable, object]:
+        memo = self._memo
+        if memo is None:
+            memo = self._memo = {}
+        return memo
 
     def _following(self) -> int:
         if self.room == 0:
@@ -68,13 +81,17 @@ class ObjectState:
         """The declared members that can come next."""
         return (i for i in indices_of(self.following) if self.possible(i))
 
+    def _is_plain(self) -> bool:
+        """Whether nothing is asked of the members but what each is worth by itself."""
+        return self.need == 0 and self.room is None and not self.spec.depends_on(self.rest)
+
     @property
     def known_possible(self) -> int:
         """Declared members known to be possible next, as bits: all where nothing asks for more than their values."""
-        if self._can is None:
-            plain = self.need == 0 and self.room is None and not self.spec.depends_on(self.rest)
-            self._can = self.following & self.spec.inhabited_names if plain else 0
-        return self._can
+        can = self._can
+        if can is None:
+            can = self._can = self.following & self.spec.inhabited_names if self._is_plain() else 0
+        return can
 
     def possible(self, i: int) -> bool:
         """Whether the declared member ``i`` can come next."""
@@ -111,7 +128,12 @@ class ObjectState:
 
     def declared(self, i: int) -> list[Successor]:
         """The alternatives for the declared member ``i``; none when it cannot come."""
-        return self._alternatives(self._declared_member(i)) if self.following >> i & 1 else []
+        if not self.following >> i & 1:
+            return []
+        if self.known_possible >> i & 1 and self._is_plain():
+            closed = self.closed | (1 << i if self.values.any_order else (2 << i) - 1)
+            return [(self.spec.value(i), object_state(self.spec, closed, 0, None, self.rest, self.seen))]
+        return self._alternatives(self._declared_member(i))
 
     def undeclared(self) -> list[tuple[int, Term]]:
         """The classes of undeclared names that can come next, as (class, its names without those seen)."""
@@ -150,6 +172,12 @@ class ObjectState:
 
     def undeclared_next(self, c: int, name: str | None) -> list[Successor]:
         """The alternatives after an undeclared name of class ``c``; it is remembered as seen unless None."""
+        if self._is_plain() and (self.values.any_order or not self._required_left()):
+            value = self.spec.undeclared[c].value
+            if not self.values.viable(value, lambda: self.values.inhabited(value)):
+                return []
+            member = self._undeclared_member(c, name)
+            return [(value, object_state(self.spec, member.closed, 0, None, self.rest, member.seen))]
         return self._alternatives(self._undeclared_member(c, name))
 
     # What a member leads to. ------------------------------------------------------------------------------------
@@ -233,7 +261,7 @@ class ObjectState:
         for condition, rest in outcomes(self.values, self._after(member), member.value):
             if self.values.viable((self, member, rest), lambda: self._open(member, rest)):  # noqa: B023 (asked at once)
                 need, room = max(self.need - 1, 0), None if self.room is None else self.room - 1
-                yield condition, object_state(self.spec, (member.closed, need, room, rest, member.seen))
+                yield condition, object_state(self.spec, member.closed, need, room, rest, member.seen)
 
     def _after(self, member: _Member) -> Expr:
         """What is left of the formula, with open questions about the member's value."""
@@ -262,13 +290,15 @@ class _Member(NamedTuple):
     seen: frozenset[str]
 
 
-def object_state(spec: ObjectSpec, key: tuple) -> ObjectState:
-    """The one state of ``spec`` with that key."""
-    full = (ObjectState, id(spec), key)
-    state = spec.values.interned.get(full)
+def object_state(
+    spec: ObjectSpec, closed: int, need: int, room: int | None, rest: Expr, seen: frozenset[str]
+) -> ObjectState:
+    """The one state of ``spec`` with these attributes."""
+    key = (closed, need, room, id(rest), seen) if seen else (closed, need, room, id(rest))
+    state = spec.states.get(key)
     if state is None:
-        state = spec.values.interned.setdefault(full, ObjectState(spec, key))
-    assert isinstance(state, ObjectState)
+        state = spec.states.setdefault(key, ObjectState(spec, closed, need, room, rest, seen))
+        spec.values.num_object_states += 1
     return state
 
 
@@ -278,7 +308,7 @@ def object_states(values: Values, formula: Expr) -> list[ObjectState]:
     found = values.interned.get(key)
     if found is None:
         specs = [ObjectSpec(values, parts) for parts in cases(values, formula)]
-        found = [object_state(s, (0, s.low, s.high, s.rest, frozenset())) for s in specs]
+        found = [object_state(s, 0, s.low, s.high, s.rest, frozenset()) for s in specs]
         values.interned[key] = found
     assert isinstance(found, list)
     return found

@@ -9,6 +9,7 @@ costs nothing, more than once.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import TYPE_CHECKING
 
 from ..schema.algebra import FALSE, TRUE, And, Expr, Holds, Not, One, Or
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from .values import Values
 
+NUMBERS = count()  # for the states of arrays and objects, never used again
 Outcome = tuple[Expr, Expr]  # (what the value must satisfy, what is left for the rest)
 
 

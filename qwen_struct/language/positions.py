@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .documents import Continuation, Documents, Thread
-from .lexemes import END, FREE, QUOTE, Literal, literal, plain_text
+from .continuations import Continuation, Thread
+from .documents import Documents
+from .lexemes import END, FREE, QUOTE, Lexeme, Literal, Number, literal, plain_text
 
 
 class Position:
@@ -22,14 +23,21 @@ class Position:
     """
 
     __slots__ = (
-        "_next", "_several", "_single", "accepting", "following", "forced", "info", "named", "others", "token", "walker"
+        "_after", "_lexeme", "_next", "_several", "accepting", "following", "forced", "info", "named", "others",
+        "token", "walker",
     )  # fmt: skip
 
     def __init__(self, walker: Walker, threads: Sequence[Thread]) -> None:
         self.walker = walker
-        self._single = threads[0] if len(threads) == 1 else None  # most have one; a tuple for each would be many tuples
-        self._several = tuple(threads) if len(threads) > 1 else ()
-        self.accepting = any(lexeme is END for lexeme, _ in threads)  # the document may end here
+        self._lexeme: Lexeme | None = None  # of a single thread, as most have, whose parts are kept: no tuple for each
+        self._after: Continuation | None = None
+        self._several: tuple[Thread, ...] = ()
+        if len(threads) == 1:
+            self._lexeme, self._after = threads[0]
+            self.accepting = self._lexeme is END  # the document may end here
+        else:
+            self._several = tuple(threads)
+            self.accepting = END in [lexeme for lexeme, _ in threads]
         self.info: object = None
         self.forced: Any = None
         self.token = -1
@@ -41,7 +49,7 @@ class Position:
     @property
     def threads(self) -> tuple[Thread, ...]:
         """The threads; there is at least one."""
-        return self._several if self._single is None else (self._single,)
+        return self._several if self._lexeme is None else ((self._lexeme, self._after),)  # type: ignore[return-value]
 
     def enter(self, token: int, following: Position) -> None:
         """Notes the position after ``token``. Called under one lock; those who look need none."""
@@ -85,35 +93,71 @@ class Position:
     def advance(self, text: bytes, read: Callable[[int], bytes | bytearray]) -> tuple[Position | None, bool]:
         """The same for the bytes of ``text``; ``read(n)`` gives the text up to the nth of them and with it.
 
-        Inside a lexeme, no positions are made on the way.
+        No positions are made on the way.
         """
-        if self._single is not None and self._single[0] is FREE and plain_text(text):
+        if self._lexeme is FREE and plain_text(text):
             return self, False
-        position, asked, at = self, False, 0
-        while at < len(text):
-            threads: Sequence[Thread] = position.threads
-            if len(threads) == 1 or all(lexeme.in_string for lexeme, _ in threads):
-                end = _end_of_run(text, at, threads)
-                moved = [(lexeme.run(text, at, end), after) for lexeme, after in threads]
-                threads, at = [(lexeme, after) for lexeme, after in moved if lexeme is not None], end
-                if end == len(text) or not threads:
-                    return (self.walker.position(threads) if threads else None), asked
+        threads: Sequence[Thread] = self.threads
+        asked, at, size = False, 0, len(text)
+        while at < size:
             found: list[Thread] = []
-            for thread in threads:
-                asked |= step_thread(thread, text[at], lambda at=at: read(at), found)  # type: ignore[misc]
+            if len(threads) > 1:
+                threads = [t for t in threads if type(t[0]) is not Literal or t[0].text[0] == text[at]]
+                if not threads:
+                    return None, asked
+            if len(threads) == 1 or False not in [lexeme.in_string for lexeme, _ in threads]:
+                at, asked = _run(threads, text, at, read, found, asked)
+            else:
+                for thread in threads:
+                    asked |= step_thread(thread, text[at], lambda at=at: read(at), found)  # type: ignore[misc]
+                at += 1
             if not found:
                 return None, asked
-            position, at = self.walker.position(found), at + 1
-        return position, asked
+            threads = self.walker.reach(found)
+        return self.walker.reached(threads), asked
 
 
-def _end_of_run(text: bytes, at: int, threads: Sequence[Thread]) -> int:
-    """How far ``text`` surely stays inside the lexemes of ``threads``, one or several strings."""
-    lexeme = threads[0][0]
+def _run(
+    threads: Sequence[Thread],
+    text: bytes,
+    at: int,
+    read: Callable[[int], bytes | bytearray],
+    found: list[Thread],
+    asked: bool,
+) -> tuple[int, bool]:
+    """Reads ``text[at:]`` inside the one lexeme, or the strings, of ``threads``, and what ends them.
+
+    Adds to ``found`` what the threads become. Gives how far that goes, and whether ``read`` was asked, or ``asked``.
+    """
+    lexeme, after = threads[0]
+    if type(lexeme) is Literal:
+        rest, left = lexeme.text, len(text) - at
+        if left < len(rest):
+            if rest.startswith(text[at:]):
+                found.append((literal(rest[left:]), after))
+        elif text.startswith(rest, at):
+            end = at + len(rest)
+            if after.captures is None:
+                found += after.open()
+            else:
+                asked = True
+                found += after.captures(read(end - 1)).open()
+            return end, asked
+        return len(text), asked
+    end = at
     if lexeme.in_string:
         end = text.find(b'"', at)
-        return len(text) if end < 0 else end
-    return min(at + len(lexeme.text) - 1, len(text)) if type(lexeme) is Literal else at
+        if end < 0:
+            end = len(text)
+    for lexeme, after in threads:
+        inside = lexeme.run(text, at, end)
+        if inside is None:
+            continue
+        if end == len(text):
+            found.append((inside, after))
+        else:
+            asked |= step_thread((inside, after), text[end], lambda: read(end), found)
+    return end + 1, asked
 
 
 def step_thread(thread: Thread, byte: int, read: Callable[[], bytes | bytearray], found: list[Thread]) -> bool:
@@ -137,9 +181,9 @@ def step_thread(thread: Thread, byte: int, read: Callable[[], bytes | bytearray]
                 ended = after
     if ended is None:
         return False
-    asked = ended.captures is not None
-    found += (ended.captures(read()) if ended.captures is not None else ended).open()
-    return asked
+    captures = ended.captures
+    found += (ended if captures is None else captures(read())).open()
+    return captures is not None
 
 
 class Walker:
@@ -147,25 +191,32 @@ class Walker:
 
     def __init__(self, documents: Documents) -> None:
         self.documents = documents
-        self._positions: dict[Thread | frozenset[Thread], Position] = {}
+        self._positions: dict[tuple[int, ...], Position] = {}  # by the ids of their threads' parts
         self.start = self.position(documents.start)
         self.budget: Any = None  # scratch space, as the positions have it: shortest completions
 
     def position(self, threads: Iterable[Thread]) -> Position:
         """The one position for ``threads`` and, where a number may end, for what comes after it."""
-        reached = self.reach(threads)
-        key = reached[0] if len(reached) == 1 else frozenset(reached)
+        return self.reached(self.reach(list(threads)))
+
+    def reached(self, threads: Sequence[Thread]) -> Position:
+        """The same for threads that :meth:`reach` has given."""
+        if len(threads) == 1:
+            lexeme, after = threads[0]
+            key: tuple[int, ...] = id(lexeme), id(after)
+        else:
+            key = tuple(sorted([id(lexeme) << 64 | id(after) for lexeme, after in threads]))
         found = self._positions.get(key)
         if found is None:
-            found = self._positions.setdefault(key, Position(self, reached))
+            found = self._positions.setdefault(key, Position(self, threads))
         return found
 
-    def reach(self, threads: Iterable[Thread]) -> list[Thread]:
+    def reach(self, threads: list[Thread]) -> list[Thread]:
         """``threads`` and, where a number may end, those of what comes after it."""
-        reached = list(threads)
-        ended = [after for lexeme, after in reached if lexeme.nullable and lexeme is not END and after.captures is None]
-        reached += [thread for after in ended for thread in after.open()]
-        return self.documents.joined(reached) if len(reached) > 1 else reached
+        ended = [t for t in threads if type(t[0]) is Number and t[0].nullable and t[0] is not END]
+        if ended:
+            threads = threads + [t for _, after in ended if after.captures is None for t in after.open()]
+        return self.documents.joined(threads) if len(threads) > 1 else threads
 
     def follow(self, text: bytes) -> Position | None:
         """The position after ``text``, or None when no document starts with it. For tests and explanations."""

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from ..errors import SchemaBudgetError
 from ..schema.algebra import And, Expr, Items, NumItems, Unique
 from .arrays import ArrayState, array_state
-from .documents import Continuation, Documents
+from .continuations import ArrayRest, Choice, Continuation, Gap, ObjectRest
+from .documents import Documents
 from .lexemes import Lexeme, Literal, Number, literal, text
 from .members import indices_of
 from .objects import ObjectState
@@ -132,7 +133,7 @@ class Sizes:
         if known is not None:
             return known
         size, nested = NEVER, list[State]()
-        for lexeme, after in self._documents._value(formula, self._documents.done, 0).open():
+        for lexeme, after in self._documents.value(formula, self._documents.done, 0).open():
             if lexeme in _OPENING:
                 nested += [state_of(part) for part in parts(after)]
             else:
@@ -333,16 +334,16 @@ def _long_run(state: ArrayState) -> Run | None:
 
 def parts(continuation: Continuation) -> Iterator[Continuation]:
     """The continuations that ``continuation`` is a choice of, without the blanks before them."""
-    kind = continuation.kind
-    if kind is Documents._open_any:
-        for part in continuation.arguments[0]:
+    if isinstance(continuation, Choice):
+        for part in continuation.parts:
             yield from parts(part)
-    elif kind is Documents._open_gap:
-        yield from parts(continuation.arguments[0])
+    elif type(continuation) is Gap:
+        yield from parts(continuation.after)
     else:
         yield continuation
 
 
 def state_of(continuation: Continuation) -> State:
     """The state of the array or object that ``continuation`` is inside of."""
-    return continuation.arguments[0]
+    assert type(continuation) is ArrayRest or type(continuation) is ObjectRest, continuation
+    return continuation.state

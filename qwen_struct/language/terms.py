@@ -25,7 +25,7 @@ from .charset import ALL_CHARS, NO_CHARS, CharSet
 
 Moves = tuple[tuple[CharSet, "Term"], ...]
 
-_CHAIN_LIMIT: Final = 256  # longer words stay slices of their list: deriving them costs no node per character
+_CHAIN_LIMIT: Final = 4  # longer words stay slices of their list: deriving them costs no node per character
 _FILTER_LIMIT: Final = 64  # so few words are tested one by one when they meet another language
 _FACTOR_DEPTH: Final = 40  # how deep union() looks for common heads; deeper ones are merged when they are derived
 
@@ -38,7 +38,7 @@ class Term:
 
     __slots__ = (
         "id", "nullable", "inhabited", "plain", "contiguous", "min_len", "max_len", "unbounded", "cofinite", "ideal",
-        "_next", "_moves", "_live", "_empty", "__weakref__",
+        "_next", "_moves", "_live", "_empty", "lexeme", "__weakref__",
     )  # fmt: skip
     id: int  # small, never reused
     nullable: bool  # holds the empty string
@@ -54,6 +54,7 @@ class Term:
     _moves: Moves | None
     _live: Moves | None
     _empty: bool | None
+    lexeme: Any  # scratch space of lexemes.py: the inside of a string of it
 
     def derive(self, code_point: int) -> Term:
         """What may follow ``code_point``; use :func:`derivative`, which remembers."""
@@ -213,17 +214,18 @@ class Words(Term):
         return [word[self.depth :] for word in self.source.words[self.low : self.high]]
 
     def derive(self, code_point: int) -> Term:
-        words, depth, low = self.source.words, self.depth, self.low + self.nullable
-        at = bisect_left(words, chr(code_point), low, self.high, key=lambda word: word[depth])
-        end = bisect_right(words, chr(code_point), at, self.high, key=lambda word: word[depth])
-        return _words(self.source, at, end, depth + 1)
+        return self.after(chr(code_point))
 
     def after(self, text: str) -> Term:
         """What may follow all of ``text``, without the states between."""
-        words, depth, number = self.source.words, self.depth, len(text)
-        at = bisect_left(words, text, self.low, self.high, key=lambda word: word[depth : depth + number])
-        end = bisect_right(words, text, at, self.high, key=lambda word: word[depth : depth + number])
-        return _words(self.source, at, end, depth + number)
+        words, depth, low = self.source.words, self.depth, self.low
+        start = words[low][:depth] + text
+        at = bisect_left(words, start, low, self.high)
+        if at == self.high or not words[at].startswith(start):
+            return EMPTY
+        number = len(start)
+        end = bisect_right(words, start, at, self.high, key=lambda word: word[:number])
+        return _words(self.source, at, end, number)
 
     def moves(self) -> Iterable[tuple[CharSet, Term]]:
         words, depth, at, pairs = self.source.words, self.depth, self.low + self.nullable, []
@@ -911,7 +913,7 @@ def _defaults(node: Term) -> None:
     node.nullable = node.inhabited = node.plain = node.contiguous = False
     node.unbounded = node.cofinite = node.ideal = False
     node.min_len, node.max_len = 0, None
-    node._next, node._moves, node._live, node._empty = {}, None, None, None
+    node._next, node._moves, node._live, node._empty, node.lexeme = {}, None, None, None, None
 
 
 def _new(kind: Any, **known: Any) -> Any:

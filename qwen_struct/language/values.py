@@ -64,6 +64,7 @@ class Values:
         self._scale = 1
         self._metered = False  # whether what is asked now shares one account of fuel
         self._complete = True  # whether nothing was left out since someone last asked
+        self.incomplete = False  # whether something ever was
         self._left_out: set[Hashable] = set()
         self._known: dict[Hashable, bool] = {}
         self._deciding: dict[Hashable, int] = {}  # question -> how many were open when it was asked
@@ -71,7 +72,8 @@ class Values:
         self._key_terms: dict[KeySet, Term] = {}
         self._pattern_terms: dict[str, Term] = {}
         self._restricting: set[Expr] = set()
-        self.interned: dict[Hashable, object] = {}  # the states of arrays and objects
+        self.interned: dict[Hashable, object] = {}  # the states of arrays, and what objects start with
+        self.num_object_states = 0
 
     # Formulas by type. ------------------------------------------------------------------------------------------
 
@@ -314,7 +316,7 @@ class Values:
             for item in make():
                 found.append(item)
         except (SchemaBudgetError, RecursionError):
-            self._complete = False
+            self._complete, self.incomplete = False, True
         finally:
             self._metered = False
         return found
@@ -324,7 +326,7 @@ class Values:
         if self._deciding or self.strict:
             return answer()
         if question in self._left_out:
-            self._complete = False
+            self._complete, self.incomplete = False, True
             return False
         outer, metered, share = self._left, self._metered, self._fuel * self._scale // _SHARE
         granted = self._left = min(share, outer) if metered else share
@@ -333,7 +335,7 @@ class Values:
             return answer()
         except (SchemaBudgetError, RecursionError):
             self._left_out.add(question)
-            self._complete = False
+            self._complete, self.incomplete = False, True
             return False
         finally:
             self._left, self._metered = outer - (granted - self._left), metered
