@@ -133,6 +133,39 @@ def test_every_mask_is_what_trying_all_tokens_gives(number: int, style: str) -> 
                 break
 
 
+@pytest.mark.parametrize("number", range(8))
+def test_what_other_schemas_have_taught_changes_no_mask(number: int) -> None:
+    """Masks are found by what a token can tell of a position, in whatever schema and at whatever depth."""
+    shared, rng = small_vocabulary(Random(number)), Random(f"shared {number}")
+    for _ in range(12):
+        schema, other = rng.choice(SCHEMAS), rng.choice(SCHEMAS)
+        schema = rng.choice(
+            [
+                schema,
+                {"type": "array", "items": schema, "maxItems": rng.choice([2, 9])},
+                {"type": "object", "properties": {"a": schema, "ab": other, "b": schema}, "required": ["b"]},
+                {"type": "object", "properties": {"a": schema}, "additionalProperties": other},
+                {"anyOf": [{"type": "array", "prefixItems": [schema, other]}, {"enum": ["ab", 12]}]},
+            ]
+        )
+        options: dict[str, Any] = {
+            "whitespace": rng.choice(["spaced", "spaced", "compact", "indented", "flexible"]),
+            "key_order": rng.choice(["schema", "any"]),
+        }
+        alone = small_vocabulary(Random(number))
+        bitmask = allocate_token_bitmask(2, shared.n_vocab)
+        for _ in range(4):
+            matchers = [compile_schema(schema, vocabulary, **options).matcher() for vocabulary in (shared, alone)]
+            for _ in range(30):
+                for row, matcher in enumerate(matchers):
+                    matcher.fill_next_token_bitmask(bitmask, row)
+                assert allowed_tokens(bitmask[0]) == allowed_tokens(bitmask[1]), (schema, options, matchers[0].text)
+                token = rng.choice(allowed_tokens(bitmask[0]))
+                assert [matcher.accept_token(token) for matcher in matchers] == [True, True]
+                if matchers[0].is_finished():
+                    break
+
+
 def test_a_name_is_never_repeated_even_inside_one_token() -> None:
     tokens: list[bytes | None] = [bytes([b]) for b in range(256)]
     tokens += [b'": 1, "a": 2', b'": 1, "b": 2', b'a": 1, "a"', b'{"a": 1, "a": 1}', b'{"a": 1, "b": 1}']

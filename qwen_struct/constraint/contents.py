@@ -284,10 +284,10 @@ class Contents:
 
     def _read_words(self, term: Words, node: TrieNode) -> np.ndarray:
         """The same for a list of words, along the spelling of each."""
-        passed: dict[TrieNode, None] = {}
+        tokens: set[int] = set()
         for word in term.words():
-            passed.update(dict.fromkeys(node.path(spelled(word))))
-        return np.array([token for here in passed for token in here.tokens], np.int32)
+            tokens.update(node.along(spelled(word))[0])
+        return np.array(sorted(tokens), np.int32)
 
     def _text(self, lexeme: Text) -> Content:
         if lexeme.term.unbounded:

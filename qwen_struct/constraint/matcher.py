@@ -144,7 +144,7 @@ class Matcher:
         else:
             position = None if before.others is None else before.others.get(token_id)
         if position is None:
-            position = self._advance(token_id)
+            position = before if before.is_free and self._vocabulary.plain[token_id] else self._advance(token_id)
             if position is None:
                 return False
         self._positions.append(before)

@@ -35,7 +35,8 @@ class MaskPool:
         self._chunks: list[Bitmask] = []
         self._rows: list[Bitmask] = []
         self._bytes: list[memoryview] = []  # the same, for a copy without NumPy's overhead
-        self._numbers: dict[int, list[int]] = {}  # by Python's hash, which takes a fifth of the time of a digest
+        self._numbers: dict[int, int] = {}  # by Python's hash, which takes a fifth of the time of a digest
+        self._others: dict[int, list[int]] = {}  # of further rows with a hash that another one has
         self._lock = Lock()
 
     @property
@@ -65,7 +66,8 @@ class MaskPool:
         """The number of the row that equals ``row``; it is copied when there is none yet."""
         digest = hash(row.tobytes())
         with self._lock:
-            alike = self._numbers.setdefault(digest, [])
+            first = self._numbers.get(digest)
+            alike = () if first is None else (first, *self._others.get(digest, ()))
             number = next((n for n in alike if np.array_equal(self._rows[n], row)), None)
             if number is None:
                 number = len(self._rows)
@@ -76,7 +78,10 @@ class MaskPool:
                 place.flags.writeable = False
                 self._bytes.append(memoryview(place).cast("B"))
                 self._rows.append(place)
-                alike.append(number)
+                if first is None:
+                    self._numbers[digest] = number
+                else:
+                    self._others.setdefault(digest, []).append(number)
             return number
 
 

@@ -7,10 +7,11 @@ from one to another. It is made of
 * the SHA-256 of all that follows, 32 bytes;
 * a zip archive of arrays in NumPy's own format (``.npy``, no pickles), positions numbered across all grammars:
   ``header`` (JSON text as uint8: see :class:`_Writer`), ``rows`` (num_rows, num_words) int32, ``row_of``
-  (num_positions,) int32, ``accepting`` (num_positions,) bool, ``edges`` (num_edges, 4) int32: position, token,
-  position, and -1 or, where the step depends on it, the number of the string read before the token; and ``unsettled``
-  (n, 2) int32: position, token, see :class:`.masks.Mask`. Each grammar's positions, edges and unsettled tokens stand
-  together; its first position is the start; and the first edge into each other position comes from one before it.
+  (num_positions,) int32, ``accepting`` and ``is_free`` (num_positions,) bool, ``edges`` (num_edges, 4) int32:
+  position, token, position, and -1 or, where the step depends on it, the number of the string read before the token;
+  and ``unsettled`` (n, 2) int32: position, token, see :class:`.masks.Mask`. Each grammar's positions, edges and
+  unsettled tokens stand together; its first position is the start; and the first edge into each other position comes
+  from one before it.
 
 A loaded grammar is not compiled: its positions answer from what was saved. When a document takes a token that none took
 before, the schema is compiled, and the saved positions are matched with the automaton's.
@@ -41,9 +42,10 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 _MAGIC = b"qwen-struct cache\n"
-_FORMAT = 1
+_FORMAT = 2
 _ARRAYS = {
-    "header": ("u1", 1), "rows": ("i4", 2), "row_of": ("i4", 1), "accepting": ("b1", 1), "edges": ("i4", 2),
+    "header": ("u1", 1), "rows": ("i4", 2), "row_of": ("i4", 1), "accepting": ("b1", 1), "is_free": ("b1", 1),
+    "edges": ("i4", 2),
     "unsettled": ("i4", 2),
 }  # fmt: skip
 _SAVED_MASK = 350  # bytes that one takes on average, without its row
@@ -74,13 +76,15 @@ class SavedGrammar:
         documents: dict[str, str],
         names_only: bool,
         masks: list[Mask],
-        accepting: np.ndarray,  # (num_positions,) bool
+        accepting: np.ndarray,  # (num_positions,) bool, as is_free
+        is_free: np.ndarray,
         edges: np.ndarray,  # (num_edges, 4), positions counted from 0
         strings: list[bytes],  # of all grammars
     ) -> None:
         self.documents, self.names_only = documents, names_only
         self.positions: list[SavedPosition] = []
-        self._masks, self._accepting, self._edges, self._strings = masks, accepting, edges, strings
+        self._masks, self._accepting, self._is_free = masks, accepting, is_free
+        self._edges, self._strings = edges, strings
         self._grammar: Grammar | None = None
 
     @property
@@ -92,8 +96,8 @@ class SavedGrammar:
         """The position before the first token, for ``grammar`` to begin with; None where nothing is stepped."""
         self._grammar = grammar
         self.positions = [
-            SavedPosition(self, mask, accepting)
-            for mask, accepting in zip(self._masks, self._accepting.tolist(), strict=True)
+            SavedPosition(self, *known)
+            for known in zip(self._masks, self._accepting.tolist(), self._is_free.tolist(), strict=True)
         ]
         for number, token, following, string in self._edges.tolist():
             self._enter(self.positions[number], token, self.positions[following], string)
@@ -138,11 +142,11 @@ class SavedPosition(Position):
 
     __slots__ = ("_graph", "real")
 
-    def __init__(self, graph: SavedGrammar, mask: Mask, accepting: bool) -> None:
+    def __init__(self, graph: SavedGrammar, mask: Mask, accepting: bool, is_free: bool) -> None:
         super().__init__(None, ())  # type: ignore[arg-type]
         self._graph = graph
         self.real: Position | None = None
-        self.accepting, self.info = accepting, mask
+        self.info, self.accepting, self.is_free = mask, accepting, is_free
 
     def step(self, byte: int, read: Callable[[], bytes | bytearray]) -> tuple[Position | None, bool]:
         return self.settled().step(byte, read)
@@ -193,6 +197,7 @@ class _Writer:
         self._rows: dict[int, int] = {}  # by number in the pool -> in the file
         self._row_of: list[int] = []
         self._accepting: list[bool] = []
+        self._is_free: list[bool] = []
         self._edges: list[tuple[int, int, int, int]] = []
         self._strings: dict[bytes, int] = {}
         self._unsettled: list[tuple[int, int]] = []
@@ -206,7 +211,7 @@ class _Writer:
         first, before = len(self._row_of), (len(self._edges), len(self._unsettled))
         order, numbers = [start], {start: first}
         for position in order:  # grows while it is read
-            self._add_position(position.info, numbers[position], position.accepting)
+            self._add_position(position, numbers[position])
             for token, string, following in self._steps(position):
                 if known(following):
                     if following not in numbers:
@@ -231,9 +236,11 @@ class _Writer:
             if after_name is not None:
                 yield token, self._strings.setdefault(string, len(self._strings)), after_name
 
-    def _add_position(self, mask: Any, number: int, accepting: bool) -> None:
+    def _add_position(self, position: Position, number: int) -> None:
+        mask: Any = position.info
         self._row_of.append(self._rows.setdefault(mask.number, len(self._rows)))
-        self._accepting.append(accepting)
+        self._accepting.append(position.accepting)
+        self._is_free.append(position.is_free)
         self._unsettled += [(number, token) for token in mask.unsettled]
 
     def archive(self) -> bytes:
@@ -246,6 +253,7 @@ class _Writer:
             "rows": rows,
             "row_of": np.array(self._row_of, np.int32),
             "accepting": np.array(self._accepting, np.bool_),
+            "is_free": np.array(self._is_free, np.bool_),
             "edges": np.array(self._edges, np.int32).reshape(-1, 4),
             "unsettled": np.array(self._unsettled, np.int32).reshape(-1, 2),
         }
@@ -315,10 +323,11 @@ def _take(
     rows: np.ndarray,
     row_of: np.ndarray,
     accepting: np.ndarray,
+    is_free: np.ndarray,
     edges: np.ndarray,
     unsettled: np.ndarray,
 ) -> int:
-    if rows.shape[1] != vocabulary.num_words or len(accepting) != len(row_of):
+    if rows.shape[1] != vocabulary.num_words or not len(accepting) == len(is_free) == len(row_of):
         raise ValueError("the arrays do not fit together")
     _check_range(row_of, len(rows))
     _check_range(edges[:, 1], len(vocabulary.tokens))
@@ -337,7 +346,13 @@ def _take(
             waiting.setdefault(position - at, []).append(token)
         masks = [Mask(pool, numbers[row], tuple(waiting.get(i, ()))) for i, row in enumerate(row_of[at:end].tolist())]
         saved = SavedGrammar(
-            dict(entry["documents"]), bool(entry["names_only"]), masks, accepting[at:end], part, strings
+            dict(entry["documents"]),
+            bool(entry["names_only"]),
+            masks,
+            accepting[at:end],
+            is_free[at:end],
+            part,
+            strings,
         )
         found.append((entry["key"], saved))
         at, at_edge, at_unsettled = end, end_edge, end_unsettled

@@ -26,6 +26,11 @@ class TrieNode:
             children = self._children = self.trie.children_of(self.index)
         return children
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether there are longer tokens."""
+        return bool(self._children) if self.trie is None else self.trie.size(self.index) > 1
+
     def path(self, text: bytes) -> Iterator[TrieNode]:
         """The nodes after each byte of ``text``, as far as there are any."""
         node = self
@@ -35,6 +40,14 @@ class TrieNode:
                 return
             yield following
             node = following
+
+    def along(self, text: bytes) -> tuple[list[int], TrieNode | None]:
+        """The tokens that end on the way of ``text``, and the node after it; None where there is none."""
+        if self.trie is not None:
+            return self.trie.along(self.index, text)
+        path = list(self.path(text))
+        tokens = [token for passed in path for token in passed.tokens]
+        return tokens, None if len(path) < len(text) else path[-1] if path else self
 
 
 class TokenTrie:
@@ -61,6 +74,7 @@ class TokenTrie:
         self.max_length = max(map(len, distinct), default=0)  # bytes of the longest token
         self._fill(distinct, np.array(first, np.int32))
         self._nodes: dict[int, TrieNode] = {}
+        self._children: dict[int, dict[int, int]] = {}  # of nodes that are passed, in numbers alone
         self.root = self.node(0)
 
     def _fill(self, distinct: list[bytes], first: np.ndarray) -> None:
@@ -82,10 +96,25 @@ class TokenTrie:
         """The node at ``index`` of the arrays."""
         found = self._nodes.get(index)
         if found is None:
-            token = int(self.token[index])
-            tokens = _NOTHING if token < 0 else self.twins.get(token, (token,))
-            found = self._nodes.setdefault(index, TrieNode(self, index, tokens))
+            found = self._nodes.setdefault(index, TrieNode(self, index, self._tokens(index)))
         return found
+
+    def _tokens(self, index: int) -> tuple[int, ...]:
+        token = int(self.token[index])
+        return _NOTHING if token < 0 else self.twins.get(token, (token,))
+
+    def along(self, index: int, text: bytes) -> tuple[list[int], TrieNode | None]:
+        """The same as :meth:`TrieNode.along` from the node at ``index``, without nodes on the way."""
+        tokens: list[int] = []
+        for byte in text:
+            children = self._children.get(index)
+            if children is None:
+                children = self._children[index] = self._indices_below(index)
+            index = children.get(byte, -1)
+            if index < 0:
+                return tokens, None
+            tokens += self._tokens(index)
+        return tokens, self.node(index)
 
     def with_twins(self, tokens: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``tokens``, the first of their kinds, and ``values`` for them, both with an entry more for each twin."""
@@ -102,9 +131,13 @@ class TokenTrie:
         return int(self.skip[index]) - index
 
     def children_of(self, index: int) -> dict[int, TrieNode]:
+        """The children of the node at ``index`` by their bytes."""
+        return {byte: self.node(child) for byte, child in self._indices_below(index).items()}
+
+    def _indices_below(self, index: int) -> dict[int, int]:
         children, child, end = {}, index + 1, int(self.skip[index])
         while child < end:
-            children[int(self.byte[child])] = self.node(child)
+            children[int(self.byte[child])] = child
             child = int(self.skip[child])
         return children
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..language.continuations import Continuation, MemberName, Thread
-from ..language.lexemes import END, QUOTE, Literal, Text
+from ..language.lexemes import END, Literal, Text
 from ..language.names import Name
 from .bitmask import Bitmask, allowed_tokens
 from .trie import TrieNode
@@ -93,6 +93,7 @@ class Views:
     ) -> None:
         self._contents, self._outlooks, self._texts, self._tails = contents, outlooks, texts, tails
         self._unions: dict[tuple[int, ...], View] = {}
+        self._ways: dict[TrieNode, dict[bytes, tuple[tuple[int, ...], TrieNode | None]]] = {}  # of names
         self._paths: dict[tuple[bytes, TrieNode, int], tuple[View, TrieNode | None]] = {}
         self._inside: dict[tuple[int, int], View] = {}  # by the numbers of contents
         self._strings: dict[tuple[int, int, TrieNode, int], View] = {}  # by those of tails, too
@@ -103,35 +104,34 @@ class Views:
     @property
     def num_known(self) -> int:
         """How many views are remembered."""
-        number = sum(map(len, self._known.values())) + len(self._unions) + len(self._paths) + len(self._inside)
-        number += len(self._strings) + sum(map(len, self._names.values())) + len(self._lists)
+        tables: tuple[dict, ...] = (self._unions, self._paths, self._inside, self._strings, self._lists)
+        by_node: tuple[dict, ...] = (self._known, self._names, self._ways)
+        number = sum(map(len, tables)) + sum([len(known) for nodes in by_node for known in nodes.values()])
         return number + (0 if self._tails is None else self._tails.num_known)
 
     def sight(self, threads: Sequence[Thread], node: TrieNode) -> Sight:
         """What :meth:`of` depends on, in numbers that are found sooner than the view: equal ones, equal views."""
-        if len(threads) == 1:
-            return self._sight(threads[0], node)
-        names_from = self._names_from(threads, node)
         found: list[Any] = []
+        names: list[Thread] = []
+        names_from = node
         for lexeme, after in threads:
-            if type(lexeme) is Name:
-                found += (self._name(lexeme, after, names_from, PLAIN).number, _OF_VIEW)
+            kind = type(lexeme)
+            if kind is Text:
+                content = self._contents.content(lexeme, node)
+                if content.whole and node is self._contents.root:
+                    names_from = self._contents.closing
+                found += (content.number, after.outlook or self._outlooks.of(after))
+            elif kind is Name:
+                names.append((lexeme, after))
+            elif kind is Literal and type(after) is MemberName:  # many states of an object look the same
+                _, end = self._path(lexeme.text, node, PLAIN)  # type: ignore[attr-defined]
+                found += (lexeme.number, _OF_LEXEME, () if end is None else self.sight(after.open(), end))
             else:
-                found += self._sight((lexeme, after), node)
+                outlook = 0 if lexeme is END else after.outlook or self._outlooks.of(after)
+                found += (lexeme.number, outlook, _OF_LEXEME)
+        for lexeme, after in names:
+            found += (self._name(lexeme, after, names_from, PLAIN).number, _OF_VIEW)  # type: ignore[arg-type]
         return tuple(found)
-
-    def _sight(self, thread: Thread, node: TrieNode) -> Sight:
-        lexeme, after = thread
-        if lexeme is END:
-            return lexeme.number, 0, _OF_LEXEME
-        if type(lexeme) is Name:
-            return self._name(lexeme, after, node, PLAIN).number, _OF_VIEW
-        if type(lexeme) is Text:
-            return self._contents.content(lexeme, node).number, after.outlook or self._outlooks.of(after)
-        if type(lexeme) is Literal and type(after) is MemberName:  # many states of an object look the same
-            _, end = self._path(lexeme.text, node, PLAIN)
-            return lexeme.number, _OF_LEXEME, () if end is None else self.sight(after.open(), end)
-        return lexeme.number, after.outlook or self._outlooks.of(after), _OF_LEXEME
 
     def after(self, continuation: Continuation, node: TrieNode, flags: int = PLAIN) -> View:
         """The tokens below ``node`` that go on as ``continuation`` does, where a lexeme has just ended."""
@@ -228,9 +228,8 @@ class Views:
         return found
 
     def _read_path(self, text: bytes, node: TrieNode, flags: int) -> tuple[View, TrieNode | None]:
-        tokens: list[int] = []
-        end = self._read(text, node, tokens)
-        return self._leaf(tokens, flags), None if end is None or not end.children else end
+        tokens, end = node.along(text)
+        return self._leaf(tokens, flags), end if end is not None and end.goes_on else None
 
     def _leaf(self, tokens: Tokens, flags: int) -> View:
         return View(tokens, self._unsettled(tokens, flags)) if len(tokens) else NOTHING
@@ -279,6 +278,8 @@ class Views:
     # Names. -----------------------------------------------------------------------------------------------------
 
     def _name(self, lexeme: Name, after: Continuation, node: TrieNode, flags: int) -> View:
+        if not lexeme.node.begins(node.children):
+            return NOTHING
         here = self._names.get((node, flags))
         if here is None:
             here = self._names[node, flags] = {}
@@ -296,43 +297,32 @@ class Views:
         """The tokens that stay inside names or close them; and which names end at which nodes with tokens below, as a
         list of an index, its node, another index, and so on.
 
-        They are read off the trie of names, so that no state comes into being for each of their characters.
+        They are read along the spellings, so that no state comes into being for each of their characters.
         """
-        tokens: list[int] = []
+        tokens: set[int] = set()
         ends: list[int | TrieNode] = []
-        stack = [(lexeme.node, node)] if lexeme.node.begins(node.children) else []
-        while stack:
-            names, here = stack.pop()
-            only = names.only
-            if only is not None:
-                end = self._read(only[0] + b'"', here, tokens)
-                if end is not None and end.children:
-                    ends += (only[1], end)
-                continue
-            children = here.children
-            quote = children.get(QUOTE)
-            if names.index is not None and quote is not None and lexeme.possible(names.index):
-                tokens += quote.tokens
-                if quote.children:
-                    ends += (names.index, quote)
-            for byte in names.next_bytes:
-                child = children.get(byte)
-                longer = None if child is None else names.after(bytes((byte,)))
-                if child is not None and longer is not None and lexeme.reachable(longer):
-                    tokens += child.tokens
-                    stack.append((longer, child))
+        for rest, index in lexeme.node.names:
+            if lexeme.possible(index):
+                passed, end = self._along(rest, node)
+                tokens.update(passed)
+                if end is not None:
+                    ends += (index, end)
         key = tuple(sorted(tokens)), flags
         view = self._lists.get(key)
         if view is None:
-            view = self._lists[key] = self._leaf(tokens, flags)
+            view = self._lists[key] = self._leaf(key[0], flags)
         return view, ends
 
-    def _read(self, text: bytes, node: TrieNode, tokens: list[int]) -> TrieNode | None:
-        """Adds the tokens on the way of ``text``, which is not empty; the node after it, if there is one."""
-        path = list(node.path(text))
-        for passed in path:
-            tokens += passed.tokens
-        return path[-1] if len(path) == len(text) else None
+    def _along(self, text: bytes, node: TrieNode) -> tuple[tuple[int, ...], TrieNode | None]:
+        """The tokens on the way of ``text`` and a quote, and the node after it where it has tokens below."""
+        here = self._ways.get(node)
+        if here is None:
+            here = self._ways[node] = {}
+        found = here.get(text)
+        if found is None:
+            tokens, end = node.along(text + b'"')
+            found = here[text] = tuple(tokens), end if end is not None and end.goes_on else None
+        return found
 
 
 class Tails:

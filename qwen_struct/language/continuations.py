@@ -7,7 +7,7 @@ being read and the continuation after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .lexemes import END, Lexeme, literal, number, text
@@ -26,6 +26,18 @@ Thread = tuple[Lexeme, "Continuation"]
 Capture = Callable[[bytes | bytearray], "Continuation"]
 
 _MAX_REMEMBERED = 256  # items of an array whose continuations are remembered by their texts
+
+
+def in_turn(threads: Iterable[Thread]) -> tuple:
+    """The parts of ``threads`` one after another: one object instead of one more for each."""
+    return tuple([part for thread in threads for part in thread])
+
+
+def in_pairs(parts: tuple) -> tuple[Thread, ...]:
+    """The threads of which :func:`in_turn` has made ``parts``."""
+    if len(parts) == 4:
+        return (parts[0], parts[1]), (parts[2], parts[3])
+    return tuple(zip(parts[::2], parts[1::2], strict=True))
 
 
 class Continuation:
@@ -47,7 +59,7 @@ class Continuation:
         self.documents = documents
         self._lexeme: Lexeme | None = None  # most open into one thread, whose parts are kept: no tuple for each
         self._next: Continuation | None = None
-        self._several: tuple[Thread, ...] | None = None
+        self._several: tuple | None = None  # the lexeme and what follows it of each, in turn
         self.outlook: int | None = None
 
     def open(self) -> tuple[Thread, ...]:
@@ -55,13 +67,14 @@ class Continuation:
         lexeme = self._lexeme
         if lexeme is not None:
             return ((lexeme, self._next),)  # type: ignore[return-value]
-        threads = self._several
-        if threads is None:
-            threads = tuple(self._open())
-            if len(threads) == 1:
-                self._lexeme, self._next = threads[0]
-            else:
-                self._several = threads
+        several = self._several
+        if several is not None:
+            return in_pairs(several)
+        threads = tuple(self._open())
+        if len(threads) == 1:
+            self._lexeme, self._next = threads[0]
+        else:
+            self._several = in_turn(threads)
         return threads
 
     def _open(self) -> Sequence[Thread]:

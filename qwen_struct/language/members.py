@@ -72,6 +72,7 @@ class ObjectSpec:
         self.required_mask = mask_of(self.required)
         self._values: list[Expr | None] = [None] * len(self.names)
         self._inhabited: int | None = None
+        self._undeclared_come: bool | None = None
         self.states: dict[tuple, ObjectState] = {}  # see objects.py
         self._matching: dict[KeySet, int] = {}
         self._dependence: dict[Expr, int] = {}
@@ -152,6 +153,21 @@ class ObjectSpec:
             if len(classes) > _MAX_CLASSES:
                 raise SchemaBudgetError(f"patterns for names overlap in more than {_MAX_CLASSES} ways; simplify them")
         return classes
+
+    @property
+    def undeclared_come(self) -> bool:
+        """Whether of each class there are names without end, whose values exist; False where that is not known."""
+        if self._undeclared_come is not None:
+            return self._undeclared_come
+        come, firm = self.values.firmly(lambda: all(self._comes(names) for names in self.undeclared))
+        if firm:
+            self._undeclared_come = come
+        return come
+
+    def _comes(self, names: UndeclaredNames) -> bool:
+        values = self.values
+        endless = names.names.cofinite or values.surely_infinite(names.names)
+        return endless and values.viable(names.value, lambda: values.inhabited(names.value))
 
     # What a member leaves of the formula. -----------------------------------------------------------------------
 

@@ -114,6 +114,12 @@ class NameNode:
         return self._trie.spellings[self._low][self.depth :], self._trie.indices[self._low]
 
     @property
+    def names(self) -> list[tuple[bytes, int]]:
+        """What is to come of each name at and below this node, with its index."""
+        depth, trie = self.depth, self._trie
+        return [(trie.spellings[at][depth:], trie.indices[at]) for at in range(self._low, self._high)]
+
+    @property
     def next_bytes(self) -> bytes:
         """The bytes that names go on with."""
         found = self._next

@@ -21,6 +21,7 @@ from .terms import Term
 if TYPE_CHECKING:
     from .values import Values
 
+_NONE: frozenset[str] = frozenset()
 _MAX_TRIED = 16  # branches of a choice that are tried for a support, see ObjectState
 _MAX_ASKED = 64  # members of which it is asked at once whether they are possible
 Successor = tuple[Expr, "ObjectState"]  # (what the member's value must satisfy, the state after it)
@@ -120,6 +121,8 @@ class ObjectState:
         """Those of the declared members ``bits`` that can come next; None where that asks too many questions."""
         bits &= self.following & ~self._cannot
         known = bits & self.known_possible
+        if known == bits:
+            return known
         if (bits ^ known).bit_count() > _MAX_ASKED:
             return None
         for i in indices_of(bits ^ known):
@@ -163,12 +166,9 @@ class ObjectState:
 
     def _surely_undeclared(self) -> bool:
         """Whether it is plain to see that an undeclared name of each class can come next."""
-        spec = self.spec
-        if self.need or self.room is not None or (not self.values.any_order and self._required_left()):
+        if not self._is_plain() or (not self.values.any_order and self._required_left()):
             return False
-        if spec.depends_on(self.rest):
-            return False
-        return all(names.value is TRUE and names.names.cofinite for names in spec.undeclared)
+        return self.spec.undeclared_come
 
     def undeclared_next(self, c: int, name: str | None) -> list[Successor]:
         """The alternatives after an undeclared name of class ``c``; it is remembered as seen unless None."""
@@ -308,7 +308,7 @@ def object_states(values: Values, formula: Expr) -> list[ObjectState]:
     found = values.interned.get(key)
     if found is None:
         specs = [ObjectSpec(values, parts) for parts in cases(values, formula)]
-        found = [object_state(s, 0, s.low, s.high, s.rest, frozenset()) for s in specs]
+        found = [object_state(s, 0, s.low, s.high, s.rest, _NONE) for s in specs]
         values.interned[key] = found
     assert isinstance(found, list)
     return found

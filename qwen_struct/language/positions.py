@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .continuations import Continuation, Thread
+from .continuations import Continuation, Thread, in_pairs, in_turn
 from .documents import Documents
 from .lexemes import END, FREE, QUOTE, Lexeme, Literal, Number, literal, plain_text
 
@@ -17,27 +17,30 @@ from .lexemes import END, FREE, QUOTE, Lexeme, Literal, Number, literal, plain_t
 class Position:
     """Where a document may be after some bytes. ``info`` and ``forced`` are scratch space: masks, forced text.
 
+    ``is_free``: inside a string of which nothing is asked, so that plain characters change nothing.
+
     ``token`` and ``following``, ``others`` and ``named`` are kept by the matcher: the first token that led on and the
     position after it (most have no other), those after other tokens, and those after tokens that end a name, None where
     they are refused, by the token and what was read of the name before it.
     """
 
     __slots__ = (
-        "_after", "_lexeme", "_next", "_several", "accepting", "following", "forced", "info", "named", "others",
-        "token", "walker",
+        "_after", "_lexeme", "_next", "_several", "accepting", "following", "forced", "info", "is_free", "named",
+        "others", "token", "walker",
     )  # fmt: skip
 
     def __init__(self, walker: Walker, threads: Sequence[Thread]) -> None:
         self.walker = walker
         self._lexeme: Lexeme | None = None  # of a single thread, as most have, whose parts are kept: no tuple for each
         self._after: Continuation | None = None
-        self._several: tuple[Thread, ...] = ()
+        self._several: tuple = ()  # of several, the same in turn
         if len(threads) == 1:
             self._lexeme, self._after = threads[0]
             self.accepting = self._lexeme is END  # the document may end here
         else:
-            self._several = tuple(threads)
+            self._several = in_turn(threads)
             self.accepting = END in [lexeme for lexeme, _ in threads]
+        self.is_free = self._lexeme is FREE
         self.info: object = None
         self.forced: Any = None
         self.token = -1
@@ -49,7 +52,7 @@ class Position:
     @property
     def threads(self) -> tuple[Thread, ...]:
         """The threads; there is at least one."""
-        return self._several if self._lexeme is None else ((self._lexeme, self._after),)  # type: ignore[return-value]
+        return in_pairs(self._several) if self._lexeme is None else ((self._lexeme, self._after),)  # type: ignore[return-value]
 
     def enter(self, token: int, following: Position) -> None:
         """Notes the position after ``token``. Called under one lock; those who look need none."""
@@ -95,7 +98,7 @@ class Position:
 
         No positions are made on the way.
         """
-        if self._lexeme is FREE and plain_text(text):
+        if self.is_free and plain_text(text):
             return self, False
         threads: Sequence[Thread] = self.threads
         asked, at, size = False, 0, len(text)

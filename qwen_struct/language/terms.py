@@ -276,8 +276,7 @@ class Leaf(Term):
         full = (cls, *key)
         found = _table.get(full)
         if found is None:
-            node = object.__new__(cls)
-            _defaults(node)
+            node = _new(cls)
             node.setup(*key)
             node.inhabited = node.inhabited or node.nullable or node.plain
             found = _publish(full, node)
@@ -908,20 +907,26 @@ _lock = Lock()
 _ids = count()
 
 
-def _defaults(node: Term) -> None:
-    node.id = next(_ids)
-    node.nullable = node.inhabited = node.plain = node.contiguous = False
-    node.unbounded = node.cofinite = node.ideal = False
-    node.min_len, node.max_len = 0, None
-    node._next, node._moves, node._live, node._empty, node.lexeme = {}, None, None, None, None
-
-
-def _new(kind: Any, **known: Any) -> Any:
+def _new(
+    kind: Any,
+    *,
+    nullable: bool = False,
+    inhabited: bool = False,
+    plain: bool = False,
+    contiguous: bool = False,
+    min_len: int = 0,
+    max_len: int | None = None,
+    unbounded: bool = False,
+    cofinite: bool = False,
+    ideal: bool = False,
+) -> Any:
+    """A new term with these attributes; thousands are made for a schema."""
     node = object.__new__(kind)
-    _defaults(node)
-    for name, value in known.items():
-        setattr(node, name, value)
-    node.inhabited = node.inhabited or node.nullable or node.plain
+    node.id = next(_ids)
+    node.nullable, node.inhabited, node.plain = nullable, inhabited or nullable or plain, plain
+    node.contiguous, node.min_len, node.max_len = contiguous, min_len, max_len
+    node.unbounded, node.cofinite, node.ideal = unbounded, cofinite, ideal
+    node._next, node._moves, node._live, node._empty, node.lexeme = {}, None, None, None, None
     return node
 
 

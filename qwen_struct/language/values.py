@@ -44,9 +44,11 @@ from .ecma import PatternError, UnsupportedPatternError, parse_pattern
 from .formats import format_term
 from .numbers import fold, number_term
 from .objects import ObjectState, object_states
+from .plain import surely_inhabited
 from .terms import ANY, EMPTY, Term, complement, length, literals, union
 
 DEFAULT_FUEL = 200_000
+_LITTLE = 1_000  # fuel for what is good to know
 _TERM = 16  # steps that a state of a language of strings or numbers counts as while decoding
 _GATHERED, _SHARE = 4, 16  # what part of the fuel all alternatives of a place get while decoding, and one of them
 _SCALES = tuple(4**i for i in range(10))  # how much more fuel what is needed gets, from try to try
@@ -79,6 +81,9 @@ class Values:
 
     def restrict(self, formula: Expr, kind: int) -> Expr:
         """``formula`` for values of the type ``kind``: only atoms about that type remain."""
+        about = type_of(formula)
+        if about:
+            return formula if about == kind else TRUE
         found = formula.memo.get(kind)
         if found is None:
             found = formula.memo[kind] = self._restrict(formula, kind)
@@ -101,7 +106,7 @@ class Values:
                 return a.negate(self.restrict(formula.part, kind))
             case Ref():
                 return self._restrict_target(formula, kind)
-        return formula if type_of(formula) == kind else TRUE
+        raise AssertionError(formula)
 
     def _restrict_target(self, ref: Ref, kind: int) -> Expr:
         if ref in self._restricting:
@@ -170,6 +175,8 @@ class Values:
         """
         if formula is TRUE or formula is FALSE:
             return formula is TRUE
+        if surely_inhabited(formula):
+            return True
         return self.decide(formula, lambda: any(self.has_value(formula, kind) for kind in TYPES))
 
     def types(self, formula: Expr) -> int:
@@ -242,6 +249,14 @@ class Values:
         finally:
             self._left -= (Work.states - before) * (_TERM if self._metered else 2)
         return empty
+
+    @staticmethod
+    def surely_infinite(term: Term) -> bool:
+        """Whether a language of strings is known to have words without end."""
+        try:
+            return is_infinite(term, _LITTLE)
+        except FuelExhausted:
+            return False
 
     def words(self, term: Term, limit: int) -> list[str] | None:
         """The words of a language of strings in order, or None when there are more than ``limit``.

@@ -301,9 +301,9 @@ _TYPE_OF: dict[type[Expr], int] = {
 }  # fmt: skip
 
 
-def type_of(atom: Expr) -> int:
-    """The one type that ``atom`` speaks about, as a bit of :data:`TYPES`."""
-    return _TYPE_OF[type(atom)]
+def type_of(formula: Expr) -> int:
+    """The one type that ``formula`` speaks about, as a bit of :data:`TYPES`, if it is an atom about one; 0 if not."""
+    return _TYPE_OF.get(type(formula), 0)
 
 
 class Algebra:
