@@ -100,6 +100,7 @@ class Contents:
         self._merged: dict[tuple[int, ...], TrieNode] = {}
         self._lengths: Recent[Term, Lengths] = Recent()
         self._counted: Recent[Term, tuple[Lengths, int]] = Recent()  # with the most rounds that a token can begin
+        self._limited: dict[Term, Term] = {}  # parts of languages with another limit on their groups
         self._endless: Recent[Term, Endless] = Recent()
         self._spelled: dict[CharSet, _Spelled] = {}
         self._weights: dict[bytes, Weights] = {}
@@ -127,6 +128,7 @@ class Contents:
         self._free_at.clear()
         self._lengths.clear()
         self._counted.clear()
+        self._limited.clear()
         self._endless.clear()
         self._weighings.clear()
         self._automaton.forget()
@@ -383,7 +385,7 @@ class Contents:
 
     def _lengths_of_counted(self, term: Term) -> Lengths | None:
         """Those of ``term`` with other limits on its groups, where that makes no difference to tokens."""
-        counted = with_limit(term, self._beyond_tokens)
+        counted = with_limit(term, self._beyond_tokens, self._limited)
         if counted is None or (counted.fewest < _MANY_ROUNDS and counted.term not in self._counted):
             return None
         found = self._counted.get(counted.term)

@@ -14,6 +14,8 @@ from typing import NamedTuple
 from ..language.lexemes import Lexeme
 from ..language.terms import And, Chars, Concat, Not, Or, Repeat, Term, concat, repeat, union
 
+_MAX_KNOWN = 4_096
+
 
 class Counted(NamedTuple):
     """A language whose ``groups`` may come ``limit`` times each; ``fewest`` is the least limit that they had."""
@@ -24,12 +26,14 @@ class Counted(NamedTuple):
     fewest: int
 
 
-def with_limit(term: Term, limit: int) -> Counted | None:
-    """``term`` with another limit on its groups; None where it has none."""
+def with_limit(term: Term, limit: int, known: dict[Term, Term]) -> Counted | None:
+    """``term`` with another limit on its groups; None where it has none. ``known`` remembers what became of parts."""
     found = _groups(term)
     if not found:
         return None
-    changed = _with_limit(term, limit)
+    if len(known) > _MAX_KNOWN:
+        known.clear()
+    changed = _with_limit(term, limit, known)
     return Counted(changed, frozenset([r.body for r in found]), limit, min([r.high for r in found if r.high]))
 
 
@@ -52,17 +56,20 @@ def _is_group(term: Repeat) -> bool:
     return term.low == 0 and bool(term.high) and type(term.body) is not Chars and not term.body.nullable
 
 
-def _with_limit(term: Term, limit: int) -> Term:
+def _with_limit(term: Term, limit: int, known: dict[Term, Term]) -> Term:
     if type(term) is Or:
-        return union(*[_with_limit(item, limit) for item in term.items])
-    if type(term) is Concat:
-        parts: list[Term] = []
-        node: Term = term
-        while type(node) is Concat:
-            parts.append(node.head)
-            node = node.tail
-        return concat(*[_with_limit(part, limit) for part in (*parts, node)])
-    return repeat(term.body, 0, limit) if type(term) is Repeat and _is_group(term) else term
+        return union(*[_with_limit(item, limit, known) for item in term.items])
+    if type(term) is not Concat:
+        return repeat(term.body, 0, limit) if type(term) is Repeat and _is_group(term) else term
+    nodes: list[Concat] = []  # chains can be long, and the states of a language share their ends
+    node: Term = term
+    while type(node) is Concat and node not in known:
+        nodes.append(node)
+        node = node.tail
+    changed = known[node] if node in known else _with_limit(node, limit, known)
+    for node in reversed(nodes):
+        changed = known[node] = concat(_with_limit(node.head, limit, known), changed)
+    return changed
 
 
 def most_begun(counted: Counted, lexemes: Iterable[Lexeme]) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 # Bytes that one takes on average with what hangs on it alone, see cache.py.
-_POSITION, _CONTINUATION, _STATE, _NODE, _BASE = 420, 400, 900, 400, 10_000
+_POSITION, _CONTINUATION, _STATE, _NODE, _BASE = 310, 380, 700, 300, 10_000
 _STYLES = frozenset([style.value for style in Whitespace])
 _TEXT = 5  # for a byte of the schema: its words are kept in formulas as well
 

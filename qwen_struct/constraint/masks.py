@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 
-# Bytes that one takes on average: a content without its row, a view with what it is found by.
-_CONTENT, _VIEW, _SIGHT = 800, 500, 150
+# Bytes that one takes on average: a content without its row, a view with what it is found by, and so on.
+_CONTENT, _VIEW, _SIGHT, _OUTLOOK = 1_000, 350, 130, 150
 
 
 class Mask:
@@ -69,7 +69,8 @@ class MaskBuilder:
     def num_bytes(self) -> int:
         """The memory that contents and the table of lexemes take, by estimate for what is not an array."""
         rows = {id(c.row): c.row.nbytes for c in self.contents.values() if c.row is not None}  # many share one
-        known = _CONTENT * len(self.contents) + _VIEW * self._views.num_known + _SIGHT * len(self._sights)
+        known = _CONTENT * len(self.contents) + _VIEW * self._views.num_known
+        known += _SIGHT * len(self._sights) + _OUTLOOK * self._outlooks.num_known
         return sum(rows.values()) + known + self._contents.table_bytes
 
     def forget(self, room: int) -> int:

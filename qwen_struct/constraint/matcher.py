@@ -164,19 +164,13 @@ class Matcher:
         if text is None:
             ends = token_id in vocabulary.eos_token_ids and position.accepting
             return vocabulary.finished if ends and position is not vocabulary.finished else None
-        following, asked = self._follow(token_id, text)
-        if asked and self._names_only:
-            position.name_ends()[token_id, self._string()] = following
-        return following
-
-    def _follow(self, token_id: int, text: bytes) -> tuple[Position | None, bool]:
-        """The position after a token's ``text``, and whether it depends on what was read before; else it is noted."""
-        position = self._position
-        with self._vocabulary.lock:
+        with vocabulary.lock:
             following, asked = position.advance(text, lambda at: self._text() + text[: at + 1])
             if following is not None and not asked:
                 position.enter(token_id, following)
-        return following, asked
+        if asked and self._names_only:
+            position.name_ends()[token_id, self._string()] = following
+        return following
 
     def _string(self) -> bytes:
         """What was read of the string that is open here, with its quote; elsewhere, something without meaning."""

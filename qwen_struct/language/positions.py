@@ -116,7 +116,8 @@ class Position:
                 at += 1
             if not found:
                 return None, asked
-            threads = self.walker.reach(found)
+            alone = len(found) == 1 and type(found[0][0]) is not Number  # as most are: nothing to add
+            threads = found if alone else self.walker.reach(found)
         return self.walker.reached(threads), asked
 
 
