@@ -118,7 +118,9 @@ class Endings:
         if closed is None:
             if len(self._after_prefixes) == _MAX_REMEMBERED:
                 self._after_prefixes.clear()
-            closed = np.isin(self._prefixes, np.array(prefixes, np.int32))
+            words = np.zeros(self._num_prefixes + 1, bool)
+            words[list(prefixes)] = True
+            closed = words[self._prefixes]
             closed.flags.writeable = False
             self._after_prefixes[prefixes] = closed
         return closed

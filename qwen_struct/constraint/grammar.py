@@ -177,7 +177,7 @@ def compile_schema(
     schema: Any,
     vocabulary: Vocabulary,
     *,
-    whitespace: str | Whitespace = Whitespace.SPACED,
+    whitespace: str | Whitespace = "spaced",
     key_order: str = "any",
     assert_formats: bool = True,
     float_integers: bool = True,

@@ -45,8 +45,8 @@ class Matcher:
         self._bitmask: Bitmask | None = None  # where the last mask was written: array, row, and the row's memory
         self._row = 0
         self._place = _NOWHERE
-        self._budget: Budget | None = None  # set when it is first asked for
-        self._plans = Plans()
+        self._budget: Budget | None = None  # set when it is first asked for, as is the next
+        self._plans: Plans | None = None
 
     def fill_next_token_bitmask(self, bitmask: Bitmask, row: int = 0) -> None:
         """Writes into ``bitmask[row]`` which tokens may come next, (batch, ceil(n_vocab / 32)) int32.
@@ -99,15 +99,18 @@ class Matcher:
     def _plan(self) -> tuple[Plan, int]:
         """The shortest completion known, and how many of its tokens are left."""
         budget = self._budget or self._find_budget()
-        plan = self._plans.known(self._tokens)
+        plans = self._plans
+        if plans is None:
+            plans = self._plans = Plans()
+        plan = plans.known(self._tokens)
         if plan is not None:
-            left = plan.length - self._plans.num_followed
+            left = plan.length - plans.num_followed
             if left <= budget.cost(self._position):
                 return plan, left
         other = budget.plan(self._position, self._text, len(self._tokens))
         if plan is not None and left <= other.length:
             return plan, left
-        self._plans.add(other)
+        plans.add(other)
         return other, other.length
 
     def _find_budget(self) -> Budget:
@@ -216,7 +219,8 @@ class Matcher:
                 self._num_read = left
             self._position = self._positions[left]
             del self._positions[left:], self._tokens[left:]
-            self._plans.cut(left)
+            if self._plans is not None:
+                self._plans.cut(left)
 
     def forced(self) -> Forced:
         """The bytes that every document goes on with here, and whether it is over after them.
@@ -255,5 +259,5 @@ class Matcher:
         other = Matcher(self._vocabulary, self._position, self._names_only)
         other._positions, other._tokens = self._positions.copy(), self._tokens.copy()
         other._read, other._num_read = self._read.copy(), self._num_read
-        other._budget, other._plans = self._budget, self._plans.copy()
+        other._budget, other._plans = self._budget, None if self._plans is None else self._plans.copy()
         return other
