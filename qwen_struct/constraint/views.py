@@ -229,7 +229,7 @@ class Views:
 
     def _read_path(self, text: bytes, node: TrieNode, flags: int) -> tuple[View, TrieNode | None]:
         tokens, end = node.along(text)
-        return self._leaf(tokens, flags), end if end is not None and end.goes_on else None
+        return self._leaf(tuple(tokens), flags), end if end is not None and end.goes_on else None
 
     def _leaf(self, tokens: Tokens, flags: int) -> View:
         return View(tokens, self._unsettled(tokens, flags)) if len(tokens) else NOTHING

@@ -42,7 +42,7 @@ class ObjectSpec:
 
     def __init__(self, values: Values, parts: list[Expr]) -> None:
         self.values = values
-        self.properties: dict[str, list[Expr]] = {}
+        self.properties: dict[str, Expr] = {}
         self.patterns: list[tuple[KeySet, Expr]] = []
         self.low, self.high = 0, None
         required: dict[str, None] = {}
@@ -53,7 +53,8 @@ class ObjectSpec:
             _mention(part, named, only_required)
             match part:
                 case Property():
-                    self.properties.setdefault(part.name, []).append(part.value)
+                    before = self.properties.get(part.name, TRUE)
+                    self.properties[part.name] = values.algebra.all([before, part.value])
                 case Properties():
                     self.patterns.append((part.names, part.value))
                 case Required():
@@ -108,7 +109,7 @@ class ObjectSpec:
         if found is None:
             more = [value for keys, value in self.patterns if self._matching_names(keys) >> i & 1]
             name = self.names[i]
-            found = self._values[i] = self.values.algebra.all([*self.properties.get(name, ()), *more])
+            found = self._values[i] = self.values.algebra.all([self.properties.get(name, TRUE), *more])
         return found
 
     def required_inhabited(self) -> bool:

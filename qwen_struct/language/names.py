@@ -178,8 +178,8 @@ class NameTrie:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         spellings = sorted([(spelled(name), index) for index, name in enumerate(names)])
-        self.spellings = [spelling for spelling, _ in spellings]
-        self.indices = [index for _, index in spellings]
+        self.spellings = tuple([spelling for spelling, _ in spellings])
+        self.indices = tuple([index for _, index in spellings])
         self._nodes: dict[tuple[int, int], NameNode] = {}
         self.root = self.node(0, len(names), 0)
 

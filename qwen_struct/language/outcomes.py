@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .values import Values
 
+_NO_QUESTIONS: dict[Holds, None] = {}
 NUMBERS = count()  # for the states of arrays and objects, never used again
 Outcome = tuple[Expr, Expr]  # (what the value must satisfy, what is left for the rest)
 
@@ -126,6 +127,8 @@ def _narrow(values: Values, given: Expr, condition: Expr) -> Expr:
 def _questions(formula: Expr) -> dict[Holds, None]:
     """The open questions in ``formula``, in order."""
     found = formula.memo.get("questions")
+    if found == 0:  # most have none, and a number is nothing that the garbage collector follows
+        return _NO_QUESTIONS
     if found is None:
         match formula:
             case Holds():
@@ -138,5 +141,5 @@ def _questions(formula: Expr) -> dict[Holds, None]:
                 found = _questions(formula.part)
             case _:
                 found = {}
-        formula.memo["questions"] = found
+        formula.memo["questions"] = found or 0
     return found

@@ -36,11 +36,11 @@ _OF_SOME = frozenset((Length, Integer))  # what holds of some value where nothin
 
 def surely_inhabited(formula: Expr) -> bool:
     """Whether it is plain to see that some value satisfies ``formula``. False says nothing."""
-    known = formula.memo.get(surely_inhabited)
+    known: bool | None = formula.memo.get("sure")
     if known is None:
-        formula.memo[surely_inhabited] = False  # for a formula that contains itself
-        known = formula.memo[surely_inhabited] = _find(formula)
-    return bool(known)
+        formula.memo["sure"] = False  # for a formula that contains itself
+        known = formula.memo["sure"] = _find(formula)
+    return known
 
 
 def _find(formula: Expr) -> bool:

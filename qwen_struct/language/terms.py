@@ -245,9 +245,9 @@ class WordList:
 
     def __init__(self, words: tuple[str, ...], serial: int) -> None:
         self.words, self.serial = words, serial
-        self._lengths = [len(word) for word in words]
+        self._lengths = tuple(map(len, words))
         parts = (self._lengths[at : at + self._BLOCK] for at in range(0, len(words), self._BLOCK))
-        self._blocks = [(min(part), max(part)) for part in parts]
+        self._blocks = tuple([(min(part), max(part)) for part in parts])
 
     def extremes(self, low: int, high: int) -> tuple[int, int]:
         """The least and the greatest length among words ``low`` to ``high``."""
@@ -257,7 +257,7 @@ class WordList:
         else:
             part = self._lengths[low : first * self._BLOCK] + self._lengths[last * self._BLOCK : high]
             for block in self._blocks[first:last]:
-                part.extend(block)
+                part += block
         return min(part), max(part)
 
 
