@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 from qwen_struct.constraint import Grammar, Matcher, Vocabulary, allocate_token_bitmask, allowed_tokens, compile_schema
+from qwen_struct.constraint import pool as pool_module
 from qwen_struct.constraint import saved as saved_module
 from qwen_struct.constraint.pool import MaskPool, Recent
 from qwen_struct.errors import CacheError, UnresolvableReferenceError
@@ -98,6 +99,13 @@ def test_a_pool_numbers_equal_rows_alike_and_keeps_them() -> None:
     assert pool.num_bytes >= 200 * 5 * 4
     with pytest.raises(ValueError, match="read-only"):
         first[0] = 1
+
+
+def test_rows_with_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "hash", lambda data: 7, raising=False)
+    pool = MaskPool(2)
+    rows = [np.array((i, 1), np.int32) for i in range(5)]
+    assert [pool.add(row) for row in rows + rows] == [*range(5), *range(5)] and pool.num_rows == 5
 
 
 @pytest.mark.parametrize("number", range(len(SCHEMAS)))

@@ -380,6 +380,21 @@ def test_positions_that_allow_the_same_have_one_mask(real_vocabulary: Vocabulary
     assert after_text(grammar, b'{"first":') is not after_text(grammar, b'{"third":')
 
 
+def test_schemas_share_what_looks_the_same(real_vocabulary: Vocabulary) -> None:
+    text = {"type": "string"}
+    one = compile_schema({"type": "object", "properties": {"first": text}}, real_vocabulary)
+    two = compile_schema({"type": "object", "properties": {"second": text, "third": {}}}, real_vocabulary)
+    needs = compile_schema(
+        {"type": "object", "properties": {"first": text, "third": {}}, "required": ["third"]}, real_vocabulary
+    )
+    nested = compile_schema({"type": "array", "items": {"type": "object", "properties": {"a": text}}}, real_vocabulary)
+    for inside in (b'"a', b""):
+        mask = after_text(one, b'{"first": ' + inside)
+        assert after_text(two, b'{"second": ' + inside) is mask
+        assert after_text(needs, b'{"first": ' + inside) is not mask  # the object may not end after it
+        assert after_text(nested, b'[{"a": ' + inside) is not mask  # an array may
+
+
 def test_the_end_of_an_array_depends_on_no_item(real_vocabulary: Vocabulary) -> None:
     inner = {"type": "array", "items": {"enum": ["a", "b"]}, "uniqueItems": True}
     mask = after_text(compile_schema({"type": "array", "items": inner}, real_vocabulary), b'[["a')
