@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..language.continuations import Continuation, MemberName, Thread
-from ..language.lexemes import END, Literal, Text
+from ..language.lexemes import END, QUOTE, Literal, Text
 from ..language.names import Name
 from .bitmask import Bitmask, allowed_tokens
 from .trie import TrieNode
@@ -33,6 +33,7 @@ Sight = tuple[Any, ...]  # numbers, and tuples of such
 # it; the same beyond that.
 PLAIN, AFTER_NAME, AFTER_ITEM, AMONG_ITEMS = 0, 1, 2, 4
 
+_FEW_NAMES = 32  # that are read one by one
 _OF_VIEW, _OF_LEXEME = -1, -2  # what a number in a sight is of, beside contents, which outlooks follow
 
 
@@ -301,12 +302,27 @@ class Views:
         """
         tokens: set[int] = set()
         ends: list[int | TrieNode] = []
-        for rest, index in lexeme.node.names:
-            if lexeme.possible(index):
-                passed, end = self._along(rest, node)
-                tokens.update(passed)
-                if end is not None:
-                    ends += (index, end)
+        stack = [(lexeme.node, node)]
+        while stack:
+            names, here = stack.pop()
+            if len(names) > _FEW_NAMES:  # byte by byte: most of them go on where no token does
+                quote = here.children.get(QUOTE)
+                if names.index is not None and quote is not None and lexeme.possible(names.index):
+                    tokens.update(quote.tokens)
+                    if quote.children:
+                        ends += (names.index, quote)
+                for byte, longer in names.children:
+                    child = here.children.get(byte)
+                    if child is not None and lexeme.reachable(longer):
+                        tokens.update(child.tokens)
+                        stack.append((longer, child))
+                continue
+            for rest, index in names.names:
+                if lexeme.possible(index):
+                    passed, end = self._along(rest, here)
+                    tokens.update(passed)
+                    if end is not None:
+                        ends += (index, end)
         key = tuple(sorted(tokens)), flags
         view = self._lists.get(key)
         if view is None:

@@ -92,6 +92,10 @@ class NameNode:
         self._name: Name | None = None  # the state made last; there are others where objects differ
         self._others: dict[int | ObjectState, Name] | None = None
 
+    def __len__(self) -> int:
+        """How many names there are at and below this node."""
+        return self._high - self._low
+
     @property
     def indices(self) -> list[int]:
         """The names at and below this node, ascending."""
