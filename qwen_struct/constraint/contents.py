@@ -288,7 +288,7 @@ class Contents:
         """The same for a list of words, along the spelling of each."""
         tokens: set[int] = set()
         for word in term.words():
-            tokens.update(node.along(spelled(word))[0])
+            tokens.update(node.tokens_along(spelled(word)))
         return np.array(sorted(tokens), np.int32)
 
     def _text(self, lexeme: Text) -> Content:
@@ -296,6 +296,8 @@ class Contents:
             content = self.free.content(lexeme.term, self.free.endings.closed(lexeme.term))
             assert content is not None
             return content
+        if type(lexeme.term) is Words and len(lexeme.term) <= _MANY_WORDS:
+            return self._words(lexeme.term)
         if type(lexeme.term) is Or and any(map(counts_along, lexeme.term.items)):
             return self._any_of(lexeme.term)
         limit = weighed(lexeme.term)
@@ -320,6 +322,10 @@ class Contents:
             inside = self._read_inside(lexeme, self._trie.root)
             content = Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
         return content
+
+    def _words(self, term: Words) -> Content:
+        inside = self._read_words(term, self._trie.root)
+        return Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, self.free.endings.closed(term))
 
     def _with_exceptions(self, lexeme: Text, closed: np.ndarray) -> Content | None:
         """Without a walk, where finitely many words are left out of a language."""

@@ -51,6 +51,8 @@ def _grows(term: Term) -> bool:
 def without_exceptions(term: Term) -> Term | None:
     """A language that is ``term`` and some words of up to 64 characters; None where none is known."""
     items = term.items if type(term) is And else (term,)
+    if not any(type(item) is Not for item in items):
+        return None
     others = [_without_exceptions(item) if type(item) is Not else item for item in items]
     found = intersect(*others)
     return None if found is term else found

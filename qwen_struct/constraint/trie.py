@@ -44,10 +44,15 @@ class TrieNode:
     def along(self, text: bytes) -> tuple[list[int], TrieNode | None]:
         """The tokens that end on the way of ``text``, and the node after it; None where there is none."""
         if self.trie is not None:
-            return self.trie.along(self.index, text)
+            tokens, end = self.trie.along(self.index, text)
+            return tokens, None if end < 0 else self.trie.node(end)
         path = list(self.path(text))
         tokens = [token for passed in path for token in passed.tokens]
         return tokens, None if len(path) < len(text) else path[-1] if path else self
+
+    def tokens_along(self, text: bytes) -> list[int]:
+        """These tokens alone."""
+        return self.along(text)[0] if self.trie is None else self.trie.along(self.index, text)[0]
 
 
 class TokenTrie:
@@ -103,8 +108,8 @@ class TokenTrie:
         token = int(self.token[index])
         return _NOTHING if token < 0 else self.twins.get(token, (token,))
 
-    def along(self, index: int, text: bytes) -> tuple[list[int], TrieNode | None]:
-        """The same as :meth:`TrieNode.along` from the node at ``index``, without nodes on the way."""
+    def along(self, index: int, text: bytes) -> tuple[list[int], int]:
+        """The same as :meth:`TrieNode.along` from the node at ``index``, in numbers; -1 where there is no node."""
         tokens: list[int] = []
         for byte in text:
             children = self._children.get(index)
@@ -112,9 +117,9 @@ class TokenTrie:
                 children = self._children[index] = self._indices_below(index)
             index = children.get(byte, -1)
             if index < 0:
-                return tokens, None
+                return tokens, -1
             tokens += self._tokens(index)
-        return tokens, self.node(index)
+        return tokens, index
 
     def with_twins(self, tokens: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``tokens``, the first of their kinds, and ``values`` for them, both with an entry more for each twin."""
