@@ -8,7 +8,7 @@ thread only where a choice in the schema is still open. A state exists only if s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from functools import cache
 
@@ -84,17 +84,18 @@ class Documents:
         """How many there are so far."""
         return len(self._interned)
 
+    def _one(self, key: tuple, kind: Callable[..., Continuation], *arguments: object) -> Continuation:
+        """The one continuation with that key."""
+        found = self._interned.get(key)
+        return self._interned.setdefault(key, kind(self, *arguments)) if found is None else found
+
     def merge(self, continuations: Iterable[Continuation]) -> Continuation:
         """Any of ``continuations``."""
         parts = tuple(dict.fromkeys(continuations))
         if len(parts) == 1:
             return parts[0]
         key = (Choice.__name__, *sorted(map(id, parts)))
-        found = self._interned.get(key)
-        if found is None:
-            kind = Choice if all(part.captures is None for part in parts) else CapturingChoice
-            found = self._interned.setdefault(key, kind(self, parts))
-        return found
+        return self._one(key, Choice if all(part.captures is None for part in parts) else CapturingChoice, parts)
 
     def joined(self, threads: list[Thread]) -> list[Thread]:
         """``threads`` with those at the same lexeme made one."""
@@ -109,11 +110,7 @@ class Documents:
 
     def value(self, formula: Expr, after: Continuation, depth: int) -> Continuation:
         """A value of ``formula``."""
-        key = ("value", id(formula), id(after), depth)
-        found = self._interned.get(key)
-        if found is None:
-            found = self._interned.setdefault(key, Value(self, formula, after, depth))
-        return found
+        return self._one(("value", id(formula), id(after), depth), Value, formula, after, depth)
 
     def beginnings(self, formula: Expr) -> list[Beginning]:
         """How values of ``formula`` can begin, and what is then read."""
@@ -157,11 +154,7 @@ class Documents:
 
     def string(self, term: Term, after: Continuation) -> Continuation:
         """The inside of a string of ``term``."""
-        key = ("string", id(term), id(after))
-        found = self._interned.get(key)
-        if found is None:
-            found = self._interned.setdefault(key, String(self, term, after))
-        return found
+        return self._one(("string", id(term), id(after)), String, term, after)
 
     # What stands around them. -----------------------------------------------------------------------------------
 
@@ -169,9 +162,7 @@ class Documents:
         """``after``, and blanks before it where the style leaves them open; ``depth`` 0: no line break."""
         if not self.is_flexible:
             return after
-        key = ("gap", id(after), depth)
-        found = self._interned.get(key)
-        return self._interned.setdefault(key, Gap(self, after, depth)) if found is None else found
+        return self._one(("gap", id(after), depth), Gap, after, depth)
 
     def blanks(self, depth: int) -> Term:
         """The blanks that may stand there."""
@@ -179,9 +170,7 @@ class Documents:
 
     def fixed(self, text: bytes, after: Continuation) -> Continuation:
         """A fixed text."""
-        key = ("fixed", text, id(after))
-        found = self._interned.get(key)
-        return self._interned.setdefault(key, Fixed(self, text, after)) if found is None else found
+        return self._one(("fixed", text, id(after)), Fixed, text, after)
 
     def separator(self, depth: int, first: bool) -> bytes:
         """What stands before an item or member; blanks that are left open come after it."""
@@ -198,35 +187,27 @@ class Documents:
 
     def items(self, state: ArrayState, after: Continuation, depth: int, first: bool = False) -> Continuation:
         """An array's next item or its end."""
-        key = ("items", id(state), id(after), depth, first)
-        found = self._interned.get(key)
-        if found is None:
-            found = self._interned.setdefault(key, ArrayRest(self, state, after, depth, first))
-        return self.gap(found, depth)
+        return self.gap(
+            self._one(("items", id(state), id(after), depth, first), ArrayRest, state, after, depth, first), depth
+        )
 
     def after_item(self, state: ArrayState, after: Continuation, depth: int) -> Continuation:
         """What comes after an item, ``state`` being that after it."""
         if not state.remembers:
             return self.items(state, after, depth)
-        key = ("next", id(state), id(after), depth)
-        found = self._interned.get(key)
-        return self._interned.setdefault(key, AfterItem(self, state, after, depth)) if found is None else found
+        return self._one(("next", id(state), id(after), depth), AfterItem, state, after, depth)
 
     # Objects. ---------------------------------------------------------------------------------------------------
 
     def members(self, state: ObjectState, after: Continuation, depth: int, first: bool = False) -> Continuation:
         """An object's next member or its end."""
-        key = ("members", id(state), id(after), depth, first)
-        found = self._interned.get(key)
-        if found is None:
-            found = self._interned.setdefault(key, ObjectRest(self, state, after, depth, first))
-        return self.gap(found, depth)
+        return self.gap(
+            self._one(("members", id(state), id(after), depth, first), ObjectRest, state, after, depth, first), depth
+        )
 
     def member_name(self, state: ObjectState, after: Continuation, depth: int) -> Continuation:
         """Inside the name of the next member."""
-        key = ("name", id(state), id(after), depth)
-        found = self._interned.get(key)
-        return self._interned.setdefault(key, MemberName(self, state, after, depth)) if found is None else found
+        return self._one(("name", id(state), id(after), depth), MemberName, state, after, depth)
 
     def names(self, state: ObjectState) -> Name | None:
         """Before the first character of a declared name; None where none can come."""
@@ -237,21 +218,13 @@ class Documents:
 
     def declared_member(self, state: ObjectState, index: int, after: Continuation, depth: int) -> Continuation:
         """After the quote that closes the name of declared member ``index``."""
-        key = ("declared", id(state), index, id(after), depth)
-        found = self._interned.get(key)
-        if found is None:
-            found = self._interned.setdefault(key, Declared(self, state, index, after, depth))
-        return found
+        return self._one(("declared", id(state), index, id(after), depth), Declared, state, index, after, depth)
 
     def undeclared_member(
         self, state: ObjectState, c: int, name: str | None, after: Continuation, depth: int
     ) -> Continuation:
         """The same for a name of class ``c`` of those that are not declared; None: it is not known yet."""
-        key = ("undeclared", id(state), c, name, id(after), depth)
-        found = self._interned.get(key)
-        if found is None:
-            found = self._interned.setdefault(key, Undeclared(self, state, c, name, after, depth))
-        return found
+        return self._one(("undeclared", id(state), c, name, id(after), depth), Undeclared, state, c, name, after, depth)
 
     def member(self, alternatives: list[Successor], after: Continuation, depth: int) -> Sequence[Thread]:
         """The threads after a name, for what its value must satisfy and the states after it."""
