@@ -70,6 +70,10 @@ class ObjectState:
     def _required_left(self) -> int:
         return self.spec.required_mask & ~self.closed
 
+    def _declared_first(self) -> bool:
+        """Whether the order wants a declared member before those that are not."""
+        return not self.values.any_order and self._required_left() != 0
+
     # What may come. ---------------------------------------------------------------------------------------------
 
     def closable(self) -> bool:
@@ -134,13 +138,12 @@ class ObjectState:
         if not self.following >> i & 1:
             return []
         if self.known_possible >> i & 1 and self._is_plain():
-            closed = self.closed | (1 << i if self.values.any_order else (2 << i) - 1)
-            return [(self.spec.value(i), object_state(self.spec, closed, 0, None, self.rest, self.seen))]
+            return [(self.spec.value(i), object_state(self.spec, self._closed_by(i), 0, None, self.rest, self.seen))]
         return self._alternatives(self._declared_member(i))
 
     def undeclared(self) -> list[tuple[int, Term]]:
         """The classes of undeclared names that can come next, as (class, its names without those seen)."""
-        if self.room == 0 or (not self.values.any_order and self._required_left()):
+        if self.room == 0 or self._declared_first():
             return []
         if self._surely_undeclared():
             return [(c, unseen(names, self.seen)) for c, names in enumerate(self.spec.undeclared)]
@@ -166,13 +169,13 @@ class ObjectState:
 
     def _surely_undeclared(self) -> bool:
         """Whether it is plain to see that an undeclared name of each class can come next."""
-        if not self._is_plain() or (not self.values.any_order and self._required_left()):
+        if not self._is_plain() or self._declared_first():
             return False
         return self.spec.undeclared_come
 
     def undeclared_next(self, c: int, name: str | None) -> list[Successor]:
         """The alternatives after an undeclared name of class ``c``; it is remembered as seen unless None."""
-        if self._is_plain() and (self.values.any_order or not self._required_left()):
+        if self._is_plain() and not self._declared_first():
             value = self.spec.undeclared[c].value
             if not self.values.viable(value, lambda: self.values.inhabited(value)):
                 return []
@@ -182,9 +185,12 @@ class ObjectState:
 
     # What a member leads to. ------------------------------------------------------------------------------------
 
+    def _closed_by(self, i: int) -> int:
+        """What is closed after the declared member ``i``."""
+        return self.closed | (1 << i if self.values.any_order else (2 << i) - 1)
+
     def _declared_member(self, i: int) -> _Member:
-        closed = self.closed | (1 << i if self.values.any_order else (2 << i) - 1)
-        return _Member(i, None, self.spec.value(i), closed, self.seen)
+        return _Member(i, None, self.spec.value(i), self._closed_by(i), self.seen)
 
     def _undeclared_member(self, c: int, name: str | None) -> _Member:
         closed = self.closed if self.values.any_order else self.spec.all_names
