@@ -12,7 +12,9 @@ import pytest
 from test_masks import SCHEMAS
 
 from qwen_struct.errors import SchemaBudgetError
-from qwen_struct.language.names import NameTrie
+from qwen_struct.language.lexemes import Lexeme, text
+from qwen_struct.language.members import beside
+from qwen_struct.language.names import NameTrie, OtherName
 from qwen_struct.language.plain import surely_inhabited
 from qwen_struct.language.texts import spelled
 from qwen_struct.language.values import Values
@@ -31,6 +33,16 @@ OTHERS: list[Any] = [
     {"type": "array", "contains": False, "minContains": 0},
     {"type": "object", "required": ["a"], "properties": {"a": False}},
     {"type": "object", "properties": {"a": False}, "maxProperties": 0},
+    {"type": "object", "required": ["\ud800"]},
+    {"type": "object", "required": ["a", "b"], "minProperties": 1, "maxProperties": 2},
+    {"type": "object", "required": ["a", "b"], "minProperties": 3},
+    {"type": "object", "required": ["a", "b"], "maxProperties": 1},
+    {"type": "object", "required": ["a"], "additionalProperties": False},
+    {"type": "object", "required": ["a"], "properties": {"a": {}}, "additionalProperties": False},
+    {"type": "object", "required": ["a"], "properties": {"a": {"type": "string"}}, "patternProperties": {"a": False}},
+    {"type": "object", "required": ["a"], "allOf": [{"properties": {"a": {"type": "string"}}},
+     {"properties": {"a": {"type": "null"}}}]},
+    {"type": "object", "required": ["a"], "allOf": [{"properties": {"a": {}}}, {"properties": {"a": {"minimum": 1}}}]},
     {"$defs": {"a": {"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#/$defs/a"}}}},
      "$ref": "#/$defs/a"},
     {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}, {"type": "null"}]}, "b": {"type": "array", "minItems": 1,
@@ -88,3 +100,40 @@ def test_names_are_followed_as_a_list_says(seed: int) -> None:
         assert set(node.next_bytes) == {name[len(start)] for name in below if name != start}
         assert [byte for byte, _ in node.children] == sorted(node.next_bytes)
         assert node.begins(b'"') == (start in spellings or 0x22 in node.next_bytes) and not node.begins(b"x")
+
+
+def after(lexeme: Lexeme, step: bytes, at_once: bool) -> Lexeme | None:
+    if at_once and lexeme.in_string:
+        return lexeme.run(step, 0, len(step))
+    state: Lexeme | None = lexeme
+    for byte in step:
+        state = None if state is None else state.move(byte)
+    return state
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_other_names_are_read_as_the_language_without_the_declared_ones(seed: int) -> None:
+    rng = Random(seed)
+    names = tuple(dict.fromkeys("".join(rng.choices('ab"中😀\n', k=rng.randrange(5))) for _ in range(5)))
+    pieces = (
+        [spelled(name) for name in names] + [spelled(c) for c in 'abc"中😀\n\\x'] + [b"", b'"', b"\n", b"\xff", b"\\x"]
+    )
+    for _ in range(60):
+        other: Lexeme | None = NameTrie(names).root.other()
+        plain: Lexeme | None = text(beside(names))
+        whole = b"".join(rng.choices(pieces, k=rng.randrange(1, 4)))
+        read = b""
+        while other is not None:
+            assert plain is not None, read
+            assert (other.quote, other.nullable) == (plain.quote, plain.nullable), read
+            assert set(other.moves) == set(plain.moves), read
+            if type(other) is OtherName:
+                assert other.term is plain.targets()[0]
+            if not whole:
+                break
+            cut = rng.randrange(1, len(whole) + 1)
+            step, whole = whole[:cut], whole[cut:]
+            read += step
+            other, plain = after(other, step, rng.random() < 0.5), after(plain, step, False)
+        else:
+            assert plain is None, read

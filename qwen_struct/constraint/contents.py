@@ -22,6 +22,7 @@ import numpy as np
 from ..language.charset import CharSet
 from ..language.decide import FuelExhausted, is_empty
 from ..language.lexemes import QUOTE, Lexeme, Text, text
+from ..language.names import OtherName
 from ..language.runs import FreeRun, Weighed, counts_along, free_run, weighed
 from ..language.terms import ANY, Or, Term, Words, derivative
 from ..language.texts import spelled
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _KERNEL_FROM = 96  # nodes: a smaller subtrie is walked in Python
 _MANY_ROUNDS = 4  # of a group: with fewer left, states are few, and not worth a walk for all counts
 _MANY_WORDS = 1_024
+_FEW_NAMES = 8  # of which it is asked anew what ends them
 _MAX_LENGTHS = 48  # patterns remembered with the lengths or weights of their words: up to 1.2 MB each
 
 
@@ -205,13 +207,22 @@ class Contents:
 
     def content(self, lexeme: Lexeme, node: TrieNode) -> Content:
         """What ``lexeme`` allows from ``node`` on."""
+        if type(lexeme) is OtherName and len(lexeme.node) <= _FEW_NAMES:
+            return self._beside(lexeme, node)
         key = (lexeme, node)
         content = self.known.get(key)
         if content is None:
             content = self.known[key] = self._content(lexeme, node)
         return content
 
+    def _beside(self, lexeme: OtherName, node: TrieNode) -> Content:
+        """In a name that is not declared, whatever goes on may come; only what would end a declared one may not."""
+        free = self.free_at(node)
+        return free.without(free.endings.among(lexeme.node))
+
     def _content(self, lexeme: Lexeme, node: TrieNode) -> Content:
+        if type(lexeme) is OtherName:
+            return self._beside(lexeme, node)
         if type(lexeme) is Text:
             return self._text(lexeme) if node is self._trie.root else self._text_at(lexeme, node)
         if node.trie is self._trie and self._trie.size(node.index) >= _KERNEL_FROM:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ..language.charset import CharSet
+from ..language.names import NameNode
 from ..language.terms import And, Not, Or, Term, Words, derivative, is_length, transitions
 from .trie import TokenTrie
 
@@ -59,6 +60,7 @@ class Endings:
         found = [(token, prefixes.setdefault(p, len(prefixes)), numbers[s]) for token, p, s in closing]
         self.tokens, self._prefixes, self.suffixes = np.array(found, np.int32).reshape(-1, 3).T.copy()
         self._num_prefixes = len(prefixes)
+        self._spellings = {prefix.removesuffix(b'"'): number for prefix, number in prefixes.items()}
         self._words: dict[str, int] = {}
         self._after_prefixes: dict[tuple[int, ...], np.ndarray] = {}
         self._root = _Prefix()
@@ -88,7 +90,7 @@ class Endings:
                 self.lengths <= (NO_END if term.high is None else min(term.high, NO_END))
             )
         if type(term) is Words and len(term) <= _MAX_WORDS:
-            return self._after_one_of(self._among(term))
+            return self.after_one_of(self._words_among(term))
         words = np.zeros(self._num_prefixes + 1, bool)  # the last for nodes where none ends
         stack = [(self._root, term)]
         while stack:
@@ -101,7 +103,7 @@ class Endings:
                 stack += [(longer, after) for longer in prefix.longer(characters)]
         return words[self._prefixes]
 
-    def _among(self, term: Words) -> tuple[int, ...]:
+    def _words_among(self, term: Words) -> tuple[int, ...]:
         """The prefixes among ``term``'s words: of most words, the first character tells."""
         found: list[int] = []
         depth, begins, numbers = term.depth, self._root.children, self._words
@@ -112,7 +114,14 @@ class Endings:
                     found.append(number)
         return tuple(found)
 
-    def _after_one_of(self, prefixes: tuple[int, ...]) -> np.ndarray:
+    def among(self, names: NameNode) -> tuple[int, ...]:
+        """The prefixes that are what is to come of one of ``names``, between two characters."""
+        known = self._spellings
+        if len(names) > _MAX_WORDS:
+            return tuple([number for spelling, number in known.items() if names.ends(spelling)])
+        return tuple([known[rest] for rest, _ in names.names if rest in known])
+
+    def after_one_of(self, prefixes: tuple[int, ...]) -> np.ndarray:
         """Which tokens have one of ``prefixes`` before the quote; remembered, and not to be written to."""
         closed = self._after_prefixes.get(prefixes)
         if closed is None:

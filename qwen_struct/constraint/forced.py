@@ -7,11 +7,10 @@ from threading import RLock
 from typing import NamedTuple
 
 from ..language.continuations import Continuation, MemberName, Thread
-from ..language.lexemes import END, Lexeme, Literal, Text
-from ..language.names import Name, NameNode
+from ..language.lexemes import END, FREE, Lexeme, Literal
+from ..language.names import Name, NameNode, OtherName
 from ..language.positions import Position, step_thread
 from ..language.sizes import parts
-from ..language.terms import ANY
 from ..language.texts import spelled
 
 MAX_FORCED = 4096  # bytes that are looked ahead; more follow when these have been read
@@ -95,8 +94,10 @@ def _some_bytes(lexeme: Lexeme) -> bytes:
     """The bytes that may come next inside a lexeme or end it, but no more than two."""
     if type(lexeme) is Literal:
         return lexeme.text[:1]
-    if type(lexeme) is Text and lexeme.term is ANY:
+    if lexeme is FREE:
         return b'" '
+    if type(lexeme) is OtherName:
+        return b" !"
     found = b'"' if lexeme.quote else b""
     if type(lexeme) is Name:
         found += bytes([byte for byte, child in lexeme.node.children if lexeme.reachable(child)])

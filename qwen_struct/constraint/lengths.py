@@ -38,6 +38,7 @@ class FreeText:
         self._n_vocab = n_vocab
         self._rows: dict[int, tuple[Bitmask | None, tuple[int, ...]]] = {}
         self._known: dict[tuple[int, bytes], Content] = {}
+        self._without: dict[tuple[int, ...], Content] = {}  # by the prefixes that may not come
 
     def content(self, term: Term, closed: np.ndarray) -> Content | None:
         """What ``term`` allows where any characters may come, up to some number; None for other terms."""
@@ -47,11 +48,23 @@ class FreeText:
             number = num_up_to(self.lengths, term.high)
         else:
             return None
+        return self._content(number, closed)
+
+    def without(self, prefixes: tuple[int, ...]) -> Content:
+        """What may stand there if the string must not end after some of the ``prefixes`` of :attr:`endings`."""
+        content = self._without.get(prefixes)
+        if content is None:
+            content = self._content(len(self.inside), ~self.endings.after_one_of(prefixes))
+            self._without[prefixes] = content
+        return content
+
+    def _content(self, number: int, closed: np.ndarray) -> Content:
         key = number, closed.tobytes()
         content = self._known.get(key)
         if content is None:
             if len(self._known) == _MAX_FREE:
                 self._known.clear()
+                self._without.clear()
             whole = number == len(self.inside)
             content = self._known[key] = Content(*self._row(number), None, closed, whole)
         return content

@@ -94,7 +94,7 @@ class Prices:
                 self._collect(((lexeme, after),), self._vocabulary.trie.root, found, _SURE)
                 continue
             inside.append((lexeme, self._cost((b'"', 0, after))))
-            if type(lexeme) is Text:
+            if isinstance(lexeme, Text):
                 self._add_closers(lexeme, after, row, found)
             else:
                 self._leave(lexeme, after, self._vocabulary.trie.root, found, _SURE)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..language.continuations import Continuation, MemberName, Thread
 from ..language.lexemes import END, QUOTE, Literal, Text
-from ..language.names import Name
+from ..language.names import Name, OtherName
 from .bitmask import Bitmask, allowed_tokens
 from .trie import TrieNode
 
@@ -117,7 +117,7 @@ class Views:
         names_from = node
         for lexeme, after in threads:
             kind = type(lexeme)
-            if kind is Text:
+            if kind is Text or kind is OtherName:
                 content = self._contents.content(lexeme, node)
                 if content.whole and node is self._contents.root:
                     names_from = self._contents.closing
@@ -188,7 +188,7 @@ class Views:
         """Where names are read from: of what free text includes, the tokens that close them are left."""
         if node is self._contents.root:
             for lexeme, _ in threads:
-                if type(lexeme) is Text and self._contents.content(lexeme, node).whole:
+                if isinstance(lexeme, Text) and self._contents.content(lexeme, node).whole:
                     return self._contents.closing
         return node
 
@@ -208,7 +208,7 @@ class Views:
         if type(lexeme) is Literal:
             path, end = self._path(lexeme.text, node, flags)
             return path if end is None else self.union([path, self.after(after, end, flags)])
-        if type(lexeme) is Text:
+        if isinstance(lexeme, Text):
             return self._string(lexeme, after, node, flags)
         if lexeme is END:
             return NOTHING

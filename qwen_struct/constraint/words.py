@@ -162,7 +162,7 @@ class Words:
 
     def _bound(self, lexeme: Lexeme) -> int | None:
         """A bound on :meth:`needs` wherever a token leads to, where that is plain to see."""
-        if type(lexeme) is not Text:
+        if not isinstance(lexeme, Text):
             return None
         term = lexeme.term
         if term is ANY:
@@ -252,7 +252,7 @@ class Words:
         return found
 
     def _find(self, lexeme: Lexeme) -> tuple[bytes, ...]:
-        if type(lexeme) is Text:
+        if isinstance(lexeme, Text):
             return (b"",) if lexeme.quote else self._texts(lexeme.term)
         if type(lexeme) is Number:
             return (b"",) if lexeme.nullable else self._numbers(lexeme)

@@ -287,7 +287,8 @@ class MemberName(Continuation):
         if declared is not None:
             threads.append((declared, self))
         for c, term in state.undeclared():
-            threads.append((text(term), documents.undeclared_member(state, c, None, self.after, self.depth)))
+            after = documents.undeclared_member(state, c, None, self.after, self.depth)
+            threads.append((documents.other_names(state, term), after))
         return threads
 
     def member(self, index: int) -> Continuation:

@@ -32,10 +32,10 @@ from .continuations import (
     Undeclared,
     Value,
 )
-from .lexemes import Lexeme, Literal, literal, number
+from .lexemes import Lexeme, Literal, literal, number, text
 from .names import Name, NameTrie, name_at
 from .objects import ObjectState, Successor, object_states
-from .terms import EPSILON, Term, chars, concat, repeat, union
+from .terms import ANY, EPSILON, Term, chars, concat, repeat, union
 from .terms import literal as fixed
 from .values import Values
 
@@ -211,10 +211,18 @@ class Documents:
 
     def names(self, state: ObjectState) -> Name | None:
         """Before the first character of a declared name; None where none can come."""
+        return name_at(self._trie(state).root, state)
+
+    def other_names(self, state: ObjectState, term: Term) -> Lexeme:
+        """Before the first character of an undeclared name of ``term``."""
+        trie = self._trie(state)
+        return trie.root.other() if term is trie.others and term is not ANY else text(term)
+
+    def _trie(self, state: ObjectState) -> NameTrie:
         trie = self._names.get(id(state.spec))
         if trie is None:
             trie = self._names[id(state.spec)] = NameTrie(state.spec.names)
-        return name_at(trie.root, state)
+        return trie
 
     def declared_member(self, state: ObjectState, index: int, after: Continuation, depth: int) -> Continuation:
         """After the quote that closes the name of declared member ``index``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -138,8 +138,7 @@ class ObjectSpec:
     def undeclared(self) -> list[UndeclaredNames]:
         """The names that are not declared, by what the formula asks of their values; empty classes left out."""
         values, names = self.values, set(self.names)
-        everything = complement(literals(names)) if names else ANY
-        classes = [UndeclaredNames(everything, TRUE, frozenset())]
+        classes = [UndeclaredNames(beside(self.names), TRUE, frozenset())]
         for keys, value in [*self.patterns, *((k, TRUE) for k in dict.fromkeys(_key_sets(self.rest)))]:
             plain = keys.complement and not keys.patterns and not keys.satisfying and keys.names <= names
             split = []
@@ -260,6 +259,11 @@ class UndeclaredNames:
 
     def __init__(self, names: Term, value: Expr, keys: frozenset[KeySet]) -> None:
         self.names, self.value, self.keys = names, value, keys
+
+
+def beside(names: Sequence[str]) -> Term:
+    """All names but ``names``."""
+    return complement(literals(set(names))) if names else ANY
 
 
 def mask_of(indices: list[int]) -> int:

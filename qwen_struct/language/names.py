@@ -1,18 +1,21 @@
-"""The names of an object's declared members: a trie of their spellings, and the lexeme inside one of them."""
+"""The names of an object's declared members: a trie of their spellings, and the lexemes inside one of them and beside
+them."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Container
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .lexemes import QUOTE, Lexeme
-from .members import mask_of
+from .lexemes import FREE, QUOTE, Lexeme, Text, plain_text, text
+from .members import beside, mask_of
 from .texts import spelled
 
 if TYPE_CHECKING:
     from .continuations import Continuation
     from .objects import ObjectState
+    from .terms import Term
 
 
 class Name(Lexeme):
@@ -74,6 +77,46 @@ def name_at(node: NameNode, state: ObjectState) -> Name | None:
     return node.name(bits, None) if bits else None
 
 
+class OtherName(Text):
+    """Inside a name that is none of the declared ones, though it begins as those at and below ``node`` do.
+
+    It stands between two characters, like any :class:`.lexemes.Text`. What it is as one is worked out when somebody
+    wants to know more than which names are left: no term comes into being for each beginning of a name.
+    """
+
+    __slots__ = ("_same", "node")
+
+    def __init__(self, node: NameNode) -> None:
+        Lexeme.__init__(self, quote=node.index is None)
+        self.node = node
+        self._same: Text | None = None
+
+    @property
+    def same(self) -> Text:
+        """The state of the same language that is not bound to the names."""
+        same = self._same
+        if same is None:
+            begun = self.node.begun
+            found = text(self.node.trie.others).run(begun, 0, len(begun))
+            assert type(found) is Text
+            same = self._same = found
+        return same
+
+    @property
+    def term(self) -> Term:  # type: ignore[override]
+        return self.same.term
+
+    def move(self, byte: int) -> Lexeme | None:
+        return None if byte == QUOTE else self.run(bytes((byte,)), 0, 1)
+
+    def run(self, text: bytes, at: int, end: int) -> Lexeme | None:
+        node = self.node.after(text[at:end])
+        return FREE.run(text, at, end) if node is None else node.other(plain_text(text[at:end]))
+
+    def groups(self) -> list[tuple[bytes, Lexeme]]:
+        return self.same.groups()
+
+
 class NameNode:
     """A node of the trie of an object's declared names, over the bytes of their JSON spelling.
 
@@ -82,15 +125,16 @@ class NameNode:
     ends here.
     """
 
-    __slots__ = ("_bits", "_high", "_low", "_name", "_next", "_others", "_trie", "depth", "index")
+    __slots__ = ("_bits", "_high", "_low", "_name", "_next", "_other", "_others", "depth", "index", "trie")
 
     def __init__(self, trie: NameTrie, low: int, high: int, depth: int) -> None:
-        self._trie, self._low, self._high, self.depth = trie, low, high, depth
+        self.trie, self._low, self._high, self.depth = trie, low, high, depth
         self._bits: int | None = None
         self._next: bytes | None = None
         self.index = trie.indices[low] if low < high and len(trie.spellings[low]) == depth else None
         self._name: Name | None = None  # the state made last; there are others where objects differ
         self._others: dict[int | ObjectState, Name] | None = None
+        self._other: Lexeme | None = None
 
     def __len__(self) -> int:
         """How many names there are at and below this node."""
@@ -99,7 +143,7 @@ class NameNode:
     @property
     def indices(self) -> list[int]:
         """The names at and below this node, ascending."""
-        return sorted(self._trie.indices[self._low : self._high])
+        return sorted(self.trie.indices[self._low : self._high])
 
     @property
     def bits(self) -> int:
@@ -107,20 +151,25 @@ class NameNode:
         bits = self._bits
         if bits is None:
             low, high = self._low, self._high
-            bits = self._bits = 1 << self._trie.indices[low] if low + 1 == high else mask_of(self.indices)
+            bits = self._bits = 1 << self.trie.indices[low] if low + 1 == high else mask_of(self.indices)
         return bits
+
+    @property
+    def begun(self) -> bytes:
+        """What is read of the names here."""
+        return self.trie.spellings[self._low][: self.depth] if self.depth else b""
 
     @property
     def only(self) -> tuple[bytes, int] | None:
         """Where a single name is left: what is to come of it, and its index."""
         if self._low + 1 != self._high:
             return None
-        return self._trie.spellings[self._low][self.depth :], self._trie.indices[self._low]
+        return self.trie.spellings[self._low][self.depth :], self.trie.indices[self._low]
 
     @property
     def names(self) -> list[tuple[bytes, int]]:
         """What is to come of each name at and below this node, with its index."""
-        depth, trie = self.depth, self._trie
+        depth, trie = self.depth, self.trie
         return [(trie.spellings[at][depth:], trie.indices[at]) for at in range(self._low, self._high)]
 
     @property
@@ -129,7 +178,7 @@ class NameNode:
         found = self._next
         if found is None:
             depth, at = self.depth, self._low + (self.index is not None)
-            found = self._next = bytes({name[depth] for name in self._trie.spellings[at : self._high]})
+            found = self._next = bytes({name[depth] for name in self.trie.spellings[at : self._high]})
         return found
 
     @property
@@ -149,15 +198,15 @@ class NameNode:
 
     def after(self, text: bytes) -> NameNode | None:
         """The node after ``text``; None where no name goes on with it."""
-        names, high = self._trie.spellings, self._high
-        start = names[self._low][: self.depth] + text if self.depth else text
+        names, high = self.trie.spellings, self._high
+        start = self.begun + text
         low = bisect_left(names, start, self._low, high)
         if low == high or not names[low].startswith(start):
             return None
         end, depth = low + 1, len(start)
         if end < high and names[end].startswith(start):
             end = bisect_right(names, start, end, high, key=lambda name: name[:depth])
-        return self._trie.node(low, end, depth)
+        return self.trie.node(low, end, depth)
 
     def name(self, bits: int | None, state: ObjectState | None) -> Name:
         """The one state here with these ``bits`` or, where they are None, for ``state``."""
@@ -176,16 +225,42 @@ class NameNode:
             found = self._others.setdefault(key, Name(self, bits, state))
         return found
 
+    def ends(self, text: bytes) -> bool:
+        """Whether ``text`` is what is to come of one of the names."""
+        names, start = self.trie.spellings, self.begun + text
+        at = bisect_left(names, start, self._low, self._high)
+        return at < self._high and names[at] == start
+
+    def other(self, between: bool = False) -> Lexeme:
+        """The state here inside a name that is not declared; ``between``: it is known to be between two characters."""
+        other = self._other
+        if other is None:
+            begun = self.begun
+            if between or FREE.run(begun, 0, len(begun)) is FREE:
+                other = OtherName(self)
+            else:
+                inside = text(self.trie.others).run(begun, 0, len(begun))
+                assert inside is not None
+                other = inside
+            self._other = other
+        return other
+
 
 class NameTrie:
     """The names of an object's declared members: their ``spellings``, sorted, and their ``indices`` in that order."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
         spellings = sorted([(spelled(name), index) for index, name in enumerate(names)])
         self.spellings = tuple([spelling for spelling, _ in spellings])
         self.indices = tuple([index for _, index in spellings])
         self._nodes: dict[tuple[int, int], NameNode] = {}
         self.root = self.node(0, len(names), 0)
+
+    @cached_property
+    def others(self) -> Term:
+        """All names but these."""
+        return beside(self._names)
 
     def node(self, low: int, high: int, depth: int) -> NameNode:
         """The one node at ``depth`` for the names ``low`` to ``high``."""
