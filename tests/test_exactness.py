@@ -181,7 +181,11 @@ def test_no_value_and_no_end_of_work_are_told_apart() -> None:
     endless = parse_schema({"$ref": "#/$defs/a", "$defs": {"a": member}})
     assert not Values(endless.algebra).inhabited(endless.root)  # a least fixpoint: infinite values do not count
     nested = parse_schema(
-        {"type": "object", "required": ["a"], "properties": {"a": {"type": "array", "items": {"minLength": 1}}}}
+        {
+            "type": "object",
+            "required": ["a"],
+            "properties": {"a": {"type": "array", "minItems": 1, "items": {"pattern": "a"}}},
+        }
     )
     assert Values(nested.algebra).inhabited(nested.root)
     with pytest.raises(SchemaBudgetError, match="fuel"):

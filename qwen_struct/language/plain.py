@@ -23,14 +23,16 @@ from ..schema.algebra import (
     Properties,
     Property,
     Ref,
+    Required,
     StringIn,
     Types,
     Unique,
     type_of,
 )
+from .terms import has_surrogate
 
-_OF_EMPTY = frozenset((Item, Items, Unique, Property, Properties))  # what holds of the empty array, the empty object
-_OF_EMPTY_FROM = frozenset((NumItems, NumProperties, Contains))  # the same where none must come
+_OF_EMPTY = frozenset((Item, Items, Unique))  # what holds of the empty array
+_OF_EMPTY_FROM = frozenset((NumItems, Contains))  # the same where none must come
 _OF_SOME = frozenset((Length, Integer))  # what holds of some value where nothing else is asked
 
 
@@ -64,8 +66,10 @@ def _find(formula: Expr) -> bool:
 
 def _holds_of_some(kind: int, atoms: list[Expr]) -> bool:
     """Whether ``atoms`` hold of a value of the type ``kind``, of which they speak."""
-    if kind == ARRAY or kind == OBJECT:
+    if kind == ARRAY:
         return all(type(atom) in _OF_EMPTY or (type(atom) in _OF_EMPTY_FROM and _low(atom) == 0) for atom in atoms)
+    if kind == OBJECT:
+        return _holds_of_the_least(atoms)
     assert kind == STRING or kind == NUMBER, kind
     if len(atoms) > 1:
         return False
@@ -75,5 +79,31 @@ def _holds_of_some(kind: int, atoms: list[Expr]) -> bool:
 
 
 def _low(atom: Expr) -> int:
-    assert isinstance(atom, NumItems | NumProperties | Contains)
+    assert isinstance(atom, NumItems | Contains)
     return atom.low
+
+
+def _holds_of_the_least(atoms: list[Expr]) -> bool:
+    """Whether ``atoms`` hold of some object with the members that they require and no others."""
+    required = dict.fromkeys([atom.name for atom in atoms if type(atom) is Required])
+    asked: dict[str, list[Expr]] = {}
+    for atom in atoms:
+        if type(atom) is Property:
+            if atom.name in required:
+                asked.setdefault(atom.name, []).append(atom.value)
+        elif type(atom) is Properties:
+            keys = atom.names
+            if required and (keys.patterns or keys.satisfying):
+                return False
+            for name in required:
+                if (name in keys.names) != keys.complement:
+                    asked.setdefault(name, []).append(atom.value)
+        elif type(atom) is NumProperties:
+            if not atom.low <= len(required) <= (len(required) if atom.high is None else atom.high):
+                return False
+        elif type(atom) is not Required:
+            return False
+    if any(map(has_surrogate, required)):
+        return False
+    wanted = [[value for value in values if value is not TRUE] for values in asked.values()]
+    return all(len(values) < 2 and all(map(surely_inhabited, values)) for values in wanted)

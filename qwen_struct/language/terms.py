@@ -501,7 +501,7 @@ def literal(text: str) -> Term:
 
 def literals(words: Iterable[str]) -> Term:
     """These words and no others; one node however many they are."""
-    distinct = tuple(sorted({word for word in words if not _has_surrogate(word)}))
+    distinct = tuple(sorted({word for word in words if not has_surrogate(word)}))
     if not distinct:
         return EMPTY
     source = _lists.get(distinct)
@@ -892,7 +892,8 @@ def gather(pairs: Iterable[tuple[CharSet, Term]]) -> list[tuple[CharSet, Term]]:
     return list(found.values())
 
 
-def _has_surrogate(text: str) -> bool:
+def has_surrogate(text: str) -> bool:
+    """Whether ``text`` has half a surrogate pair, so that no UTF-8 text spells it."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -175,8 +175,11 @@ class Values:
         """
         if formula is TRUE or formula is FALSE:
             return formula is TRUE
-        if surely_inhabited(formula):
-            return True
+        try:
+            if surely_inhabited(formula):
+                return True
+        except RecursionError as error:
+            raise self._exhausted() from error
         return self.decide(formula, lambda: any(self.has_value(formula, kind) for kind in TYPES))
 
     def types(self, formula: Expr) -> int:
