@@ -93,3 +93,35 @@ def test_values_are_found_by_reading_back() -> None:
         for before in (b"", b"[", b"[1, ", b'{"k": '):
             assert read(value_before(before + value)) == read(value)
     assert name_before(b'{"a\\\\\\"b"') == 'a\\"b'
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        {"enum": ["a", "b", 1, None, [1], {"a": 1}]},
+        {"type": "integer", "minimum": 1, "maximum": 100},
+        {"type": "string", "pattern": "^[ab]{0,5}$"},
+        {"type": ["boolean", "array"], "items": {"type": "boolean"}, "maxItems": 4},
+        {"type": "object", "properties": {"a": {"enum": list(range(30))}, "b": {"type": "boolean"}},
+         "additionalProperties": False},
+        {"anyOf": [{"type": "string"}, {"const": 1}]},
+        {},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("left", [0, 1, 2, 5])
+def test_few_values_are_counted_with_some_left_out(items: Any, left: int) -> None:
+    parsed = parse_schema(items)
+    values, a = Values(parsed.algebra), parsed.algebra
+    every = few(values, parsed.root, 500)
+    named = [1, "a", None, True, [True], {"a": 3}, "zz"] if every is None else every
+    for number in {0, 1, 3, len(named) - left}:
+        if not 0 <= number <= len(named):
+            continue
+        formula = a.all([parsed.root, a.negate(a.among(named[:number]))])
+        for limit in {left, left + 1, 60, 70}:
+            found = few(values, formula, limit)
+            if every is None or len(every) - number > limit:
+                assert found is None
+            else:
+                assert found is not None
+                assert sorted(map(canonical, found)) == sorted(map(canonical, named[number:]))

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SchemaBudgetError
-from ..schema.algebra import ARRAY, FALSE, FALSE_, NULL, NUMBER, OBJECT, STRING, TRUE_, And, Expr, NumberIn, Or
+from ..schema.algebra import ARRAY, FALSE, FALSE_, NULL, NUMBER, OBJECT, STRING, TRUE_, And, Expr, Not, NumberIn, Or
 from .decide import FuelExhausted, shortest, words
 from .ecma import parse_pattern
 from .numbers import holds as number_holds
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MAX_SIZE = 1 << 12  # members and items of a listed value; larger ones mean that the search gets nowhere
 _MAX_STEPS = 50_000
+_ASKED_AT_ONCE = 64  # values, so that few questions are asked while items are read
 _OPEN = object()
 _WORDS: tuple[tuple[int, Any], ...] = ((NULL, None), (FALSE_, False), (TRUE_, True))
 _ONE_SPELLING = r"^(0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]*[1-9])$"  # of each number without an exponent
@@ -56,6 +57,8 @@ def few(values: Values, formula: Expr, limit: int) -> list[Any] | None:
     if limit == 0:
         return None if values.inhabited(formula) else []
     values = _in_order(values)
+    if _many_others(values, formula, limit):
+        return None
     key = ("few", limit)
     known = formula.memo.get(key, formula)
     if known is _OPEN:  # a value holds another that satisfies the same: there is no end of them
@@ -70,6 +73,23 @@ def few(values: Values, formula: Expr, limit: int) -> list[Any] | None:
     if firm:
         formula.memo[key] = found
     return found
+
+
+def _many_others(values: Values, formula: Expr, limit: int) -> bool:
+    """Whether ``formula`` is one with some values left out, and that has more than them and ``limit``.
+
+    Each item that must differ from those before it asks about the same formula with one more left out.
+    """
+    parts = formula.parts if type(formula) is And else (formula,)
+    left_out = [p for p in parts if type(p) is Not and "listed" in p.part.memo]
+    if not left_out:
+        return False
+    whole = values.algebra.all([p for p in parts if p not in left_out])
+    wanted = limit + sum([p.part.memo["listed"] for p in left_out])
+    try:
+        return few(values, whole, max(_ASKED_AT_ONCE, 1 << (wanted - 1).bit_length())) is None
+    except SchemaBudgetError:
+        return False
 
 
 def some(values: Values, formula: Expr) -> Any:

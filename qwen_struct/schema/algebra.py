@@ -431,11 +431,16 @@ class Algebra:
         return self.all([*parts, self.atom(NumProperties, len(value), len(value))])
 
     def among(self, values: Iterable[object]) -> Expr:
-        """Holds of the values equal to one of ``values``; strings and numbers are kept as one set each."""
+        """Holds of the values equal to one of ``values``; strings and numbers are kept as one set each.
+
+        How many these are is noted as ``memo["listed"]``.
+        """
         words: dict[str, None] = {}
         numbers: dict[Decimal, str] = {}
         rest: list[Expr] = []
+        number = 0
         for value in values:
+            number += 1
             if isinstance(value, str):
                 words[value] = None
             elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
@@ -446,7 +451,9 @@ class Algebra:
             rest.append(self.all([self.atom(Types, STRING), self.atom(StringIn, tuple(words))]))
         if numbers:
             rest.append(self._numbers(tuple(numbers.items())))
-        return self.any(rest)
+        found = self.any(rest)
+        found.memo.setdefault("listed", number)
+        return found
 
     def _numbers(self, numbers: tuple[tuple[Decimal, str], ...]) -> Expr:
         return self.all([self.atom(Types, NUMBER), self.atom(NumberIn, numbers, self.float_integers)])
