@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..language.lexemes import BACKSLASH
-from ..language.positions import Position
+from ..language.positions import NameRead, Position
 from ..language.texts import string_start
 from .bitmask import Bitmask
 from .budget import Budget, Plan, Plans, budget_of
 from .forced import Ahead, Forced, forced
-from .tails import CERTAIN, ESCAPED, FIRST
+from .tails import CERTAIN, FIRST, NONE
 
 if TYPE_CHECKING:
     from .pool import MaskPool
@@ -160,7 +160,7 @@ class Matcher:
         vocabulary, position = self._vocabulary, self._position
         if position.named is not None:
             try:
-                return position.named[token_id, self._string()]
+                return position.named[token_id, self._name()]
             except KeyError:
                 pass
         text = vocabulary.tokens[token_id] if 0 <= token_id < len(vocabulary.tokens) else None
@@ -172,24 +172,24 @@ class Matcher:
             if following is not None and not asked:
                 position.enter(token_id, following)
         if asked and self._names_only:
-            position.name_ends()[token_id, self._string()] = following
+            position.name_ends()[token_id, self._name()] = following
         return following
 
-    def _string(self) -> bytes:
-        """What was read of the string that is open here, with its quote; elsewhere, something without meaning."""
-        tokens, tails = self._tokens, self._vocabulary.tails
-        text, last = b"", len(tokens) - 1
-        for at in range(last, max(last - _SHORT, 0), -1):  # most are a few tokens long
-            tail, kind = tails[tokens[at]]
-            text = tail + text
-            if kind is CERTAIN or (kind is FIRST and not tails[tokens[at - 1]][0].endswith(b"\\")):
-                return text
-            if kind is ESCAPED:
+    def _name(self) -> NameRead:
+        """The name that is open here; elsewhere, something without meaning."""
+        tokens, quotes = self._tokens, self._vocabulary.quotes
+        at = len(tokens)
+        stop = max(at - _SHORT, 0)
+        while at > stop:  # most are a few tokens long
+            at -= 1
+            quote = quotes[tokens[at]]
+            if quote == CERTAIN:
+                return tuple(tokens[at:])
+            if quote != NONE:
+                before = self._vocabulary.tokens[tokens[at - 1]] if at else None
+                if quote == FIRST and before is not None and not before.endswith(b"\\"):
+                    return tuple(tokens[at:])
                 break
-        return self._long_string()
-
-    def _long_string(self) -> bytes:
-        """The same, of all that was read."""
         text = self._text()
         start = text.rfind(b'"')
         if start > 0 and text[start - 1] == BACKSLASH:

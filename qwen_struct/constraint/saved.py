@@ -8,7 +8,7 @@ from one to another. It is made of
 * a zip archive of arrays in NumPy's own format (``.npy``, no pickles), positions numbered across all grammars:
   ``header`` (JSON text as uint8: see :class:`_Writer`), ``rows`` (num_rows, num_words) int32, ``row_of``
   (num_positions,) int32, ``accepting`` and ``is_free`` (num_positions,) bool, ``edges`` (num_edges, 4) int32:
-  position, token, position, and -1 or, where the step depends on it, the number of the string read before the token;
+  position, token, position, and -1 or, where the step depends on it, the number of the name read before the token;
   and ``unsettled`` (n, 2) int32: position, token, see :class:`.masks.Mask`. Each grammar's positions, edges and
   unsettled tokens stand together; its first position is the start; and the first edge into each other position comes
   from one before it.
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import CacheError
-from ..language.positions import Position
+from ..language.positions import NameRead, Position
 from .masks import Mask
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 _MAGIC = b"qwen-struct cache\n"
-_FORMAT = 2
+_FORMAT = 3
 _ARRAYS = {
     "header": ("u1", 1), "rows": ("i4", 2), "row_of": ("i4", 1), "accepting": ("b1", 1), "is_free": ("b1", 1),
     "edges": ("i4", 2),
@@ -79,12 +79,12 @@ class SavedGrammar:
         accepting: np.ndarray,  # (num_positions,) bool, as is_free
         is_free: np.ndarray,
         edges: np.ndarray,  # (num_edges, 4), positions counted from 0
-        strings: list[bytes],  # of all grammars
+        names: list[NameRead],  # of all grammars
     ) -> None:
         self.documents, self.names_only = documents, names_only
         self.positions: list[SavedPosition] = []
         self._masks, self._accepting, self._is_free = masks, accepting, is_free
-        self._edges, self._strings = edges, strings
+        self._edges, self._names = edges, names
         self._grammar: Grammar | None = None
 
     @property
@@ -99,8 +99,8 @@ class SavedGrammar:
             SavedPosition(self, *known)
             for known in zip(self._masks, self._accepting.tolist(), self._is_free.tolist(), strict=True)
         ]
-        for number, token, following, string in self._edges.tolist():
-            self._enter(self.positions[number], token, self.positions[following], string)
+        for number, token, following, name in self._edges.tolist():
+            self._enter(self.positions[number], token, self.positions[following], name)
         return self.positions[0]
 
     def settle(self) -> None:
@@ -108,31 +108,33 @@ class SavedGrammar:
         assert self._grammar is not None
         tokens = self._grammar.vocabulary.tokens
         self.positions[0].real = self._grammar.automaton().start
-        for number, token, following, string in self._edges.tolist():
+        for number, token, following, name in self._edges.tolist():
             position, there = self.positions[number].real, self.positions[following]
             assert position is not None
             if there.real is None:
-                there.real = _step(position, b"" if string < 0 else self._strings[string], tokens[token] or b"")
+                read = () if name < 0 else self._names[name]
+                begun = read if isinstance(read, bytes) else b"".join([tokens[each] or b"" for each in read])
+                there.real = _step(position, begun, tokens[token] or b"")
             position.info = position.info or self._masks[number]
-            self._enter(position, token, there.real, string)
+            self._enter(position, token, there.real, name)
         for saved, mask in zip(self.positions, self._masks, strict=True):
             assert saved.real is not None
             saved.real.info = saved.real.info or mask
 
-    def _enter(self, position: Position, token: int, following: Position, string: int) -> None:
+    def _enter(self, position: Position, token: int, following: Position, name: int) -> None:
         """Notes what comes after a token."""
-        if string < 0:
+        if name < 0:
             position.enter(token, following)
         else:
-            position.name_ends()[token, self._strings[string]] = following
+            position.name_ends()[token, self._names[name]] = following
 
 
-def _step(start: Position, string: bytes, text: bytes) -> Position:
-    """The position after ``text``, before which ``string`` was read."""
+def _step(start: Position, begun: bytes, text: bytes) -> Position:
+    """The position after ``text``, before which ``begun`` was read of a name."""
     position: Position | None = start
     for num_read, byte in enumerate(text):
         assert position is not None
-        position, _ = position.step(byte, lambda n=num_read: string + text[: n + 1])  # type: ignore[misc]
+        position, _ = position.step(byte, lambda n=num_read: begun + text[: n + 1])  # type: ignore[misc]
     assert position is not None
     return position
 
@@ -199,7 +201,7 @@ class _Writer:
         self._accepting: list[bool] = []
         self._is_free: list[bool] = []
         self._edges: list[tuple[int, int, int, int]] = []
-        self._strings: dict[bytes, int] = {}
+        self._names: dict[NameRead, int] = {}
         self._unsettled: list[tuple[int, int]] = []
 
     def add(self, key: str, documents: dict[str, Any], names_only: bool, start: Position | None) -> None:
@@ -212,12 +214,12 @@ class _Writer:
         order, numbers = [start], {start: first}
         for position in order:  # grows while it is read
             self._add_position(position, numbers[position])
-            for token, string, following in self._steps(position):
+            for token, name, following in self._steps(position):
                 if known(following):
                     if following not in numbers:
                         numbers[following] = first + len(order)
                         order.append(following)
-                    self._edges.append((numbers[position], token, numbers[following], string))
+                    self._edges.append((numbers[position], token, numbers[following], name))
         self.grammars.append(
             {
                 "key": key,
@@ -232,9 +234,9 @@ class _Writer:
     def _steps(self, position: Position) -> Iterator[tuple[int, int, Position]]:
         for token, following in position.steps():
             yield token, -1, following
-        for (token, string), after_name in (position.named or {}).items():
+        for (token, name), after_name in (position.named or {}).items():
             if after_name is not None:
-                yield token, self._strings.setdefault(string, len(self._strings)), after_name
+                yield token, self._names.setdefault(name, len(self._names)), after_name
 
     def _add_position(self, position: Position, number: int) -> None:
         mask: Any = position.info
@@ -269,7 +271,7 @@ class _Writer:
             "format": _FORMAT,
             "engine": engine_version(),
             "tokenizer": self._vocabulary.fingerprint(),
-            "strings": [string.decode("latin-1") for string in self._strings],
+            "names": [name.decode("latin-1") if isinstance(name, bytes) else list(name) for name in self._names],
             "grammars": self.grammars,
         }
 
@@ -292,8 +294,8 @@ def load(vocabulary: Vocabulary, path: Path) -> int:
         arrays = _arrays(payload)
         header = json.loads(arrays.pop("header").tobytes())
         _check_origin(header, vocabulary, path)
-        strings = [string.encode("latin-1") for string in header["strings"]]
-        return _take(vocabulary, header["grammars"], strings, **arrays)
+        names = [_name(name, len(vocabulary.tokens)) for name in header["names"]]
+        return _take(vocabulary, header["grammars"], names, **arrays)
     except CacheError:
         raise
     except Exception as error:  # whatever a forged file makes zipfile, numpy or json say
@@ -319,7 +321,7 @@ def _check_origin(header: Any, vocabulary: Vocabulary, path: Path) -> None:
 def _take(
     vocabulary: Vocabulary,
     grammars: list[dict],
-    strings: list[bytes],
+    names: list[NameRead],
     rows: np.ndarray,
     row_of: np.ndarray,
     accepting: np.ndarray,
@@ -331,7 +333,7 @@ def _take(
         raise ValueError("the arrays do not fit together")
     _check_range(row_of, len(rows))
     _check_range(edges[:, 1], len(vocabulary.tokens))
-    _check_range(edges[:, 3] + 1, len(strings) + 1)
+    _check_range(edges[:, 3] + 1, len(names) + 1)
     _check_range(unsettled[:, 1], len(vocabulary.tokens))
     found, at, at_edge, at_unsettled = [], 0, 0, 0
     pool = vocabulary.mask_pool
@@ -352,7 +354,7 @@ def _take(
             accepting[at:end],
             is_free[at:end],
             part,
-            strings,
+            names,
         )
         found.append((entry["key"], saved))
         at, at_edge, at_unsettled = end, end_edge, end_unsettled
@@ -361,6 +363,14 @@ def _take(
     for key, grammar in found:
         vocabulary.saved.setdefault(key, []).append(grammar)
     return len(found)
+
+
+def _name(saved: str | list[int], num_tokens: int) -> NameRead:
+    if isinstance(saved, str):
+        return saved.encode("latin-1")
+    if any(type(token) is not int or not 0 <= token < num_tokens for token in saved):
+        raise ValueError("a name of tokens that there are not")
+    return tuple(saved)
 
 
 def _check_range(numbers: np.ndarray, end: int) -> None:

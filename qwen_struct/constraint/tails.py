@@ -23,25 +23,21 @@ class PlainTokens(dict[int, bool]):
         return found
 
 
-class TokenTails(dict[int, tuple[bytes, int]]):
-    """By token, its text from the last quote on, or all of it where that may be escaped: so a name that is open after
-    some tokens is read without the whole text.
-    """
+class Quotes(dict[int, int]):
+    """By token, what its last quote is: so the tokens of a name that is open are found without the text."""
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
         super().__init__()
         self._tokens = tokens
 
-    def __missing__(self, token: int) -> tuple[bytes, int]:
+    def __missing__(self, token: int) -> int:
         text = (self._tokens[token] if 0 <= token < len(self._tokens) else None) or b""
         at = text.rfind(b'"')
         if at < 0:
-            found = text, NONE
+            found = NONE
         elif at == 0:
-            found = text, FIRST
-        elif text[at - 1] == BACKSLASH:
-            found = text, ESCAPED
+            found = FIRST
         else:
-            found = text[at:], CERTAIN
+            found = ESCAPED if text[at - 1] == BACKSLASH else CERTAIN
         self[token] = found
         return found

@@ -19,7 +19,7 @@ from .cache import DEFAULT_LIMIT, Cache, CacheInfo
 from .masks import Mask, MaskBuilder
 from .pool import MaskPool
 from .saved import SavedGrammar, load, save
-from .tails import PlainTokens, TokenTails
+from .tails import PlainTokens, Quotes
 from .trie import TokenTrie
 from .words import Words
 
@@ -56,7 +56,7 @@ class Vocabulary:
         self.tokens: tuple[bytes | None, ...] = tuple(
             None if i in ends or not token else bytes(token) for i, token in enumerate(tokens)
         )
-        self.tails, self.plain = TokenTails(self.tokens), PlainTokens(self.tokens)
+        self.quotes, self.plain = Quotes(self.tokens), PlainTokens(self.tokens)
         self.num_words = -(-self.n_vocab // 32)  # int32 words in a mask row
         self.trie = TokenTrie(self.tokens)
         self.lock = RLock()  # held while something new is learnt

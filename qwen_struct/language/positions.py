@@ -13,6 +13,9 @@ from .continuations import Continuation, Thread, in_pairs, in_turn
 from .documents import Documents
 from .lexemes import END, FREE, QUOTE, Lexeme, Literal, Number, literal, plain_text
 
+#: What was read of a name: its tokens, the first of which has its quote, or its text from the quote on.
+NameRead = tuple[int, ...] | bytes
+
 
 class Position:
     """Where a document may be after some bytes. ``info`` and ``forced`` are scratch space: masks, forced text.
@@ -21,7 +24,7 @@ class Position:
 
     ``token`` and ``following``, ``others`` and ``named`` are kept by the matcher: the first token that led on and the
     position after it (most have no other), those after other tokens, and those after tokens that end a name, None where
-    they are refused, by the token and what was read of the name before it.
+    they are refused, by the token and the name before it, see :data:`NameRead`.
     """
 
     __slots__ = (
@@ -46,7 +49,7 @@ class Position:
         self.token = -1
         self.following: Position | None = None
         self.others: dict[int, Position] | None = None  # made when it is needed, as are named and _next
-        self.named: dict[tuple[int, bytes], Position | None] | None = None
+        self.named: dict[tuple[int, NameRead], Position | None] | None = None
         self._next: dict[int, Position | None] | None = None
 
     @property
@@ -69,7 +72,7 @@ class Position:
         first = [] if self.following is None else [(self.token, self.following)]
         return first if self.others is None else [*first, *self.others.items()]
 
-    def name_ends(self) -> dict[tuple[int, bytes], Position | None]:
+    def name_ends(self) -> dict[tuple[int, NameRead], Position | None]:
         """``named``, made if need be."""
         if self.named is None:
             self.named = {}
