@@ -18,7 +18,7 @@ from qwen_struct.language.names import NameTrie, OtherName
 from qwen_struct.language.plain import surely_inhabited
 from qwen_struct.language.texts import spelled
 from qwen_struct.language.values import Values
-from qwen_struct.schema.algebra import TYPES, Expr, Holds
+from qwen_struct.schema.algebra import TYPES, Holds
 from qwen_struct.schema.parse import parse_schema
 
 OTHERS: list[Any] = [
@@ -55,8 +55,7 @@ def check(schema: Any) -> int:
     """How many of the formulas in ``schema`` are plain to see."""
     parsed = parse_schema(schema)
     values, found = Values(parsed.algebra), 0
-    for formula in list(parsed.algebra._nodes.values()):
-        assert isinstance(formula, Expr)
+    for formula in parsed.algebra.nodes():
         if type(formula) is not Holds and surely_inhabited(formula):
             found += 1
             try:

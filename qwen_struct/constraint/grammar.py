@@ -108,8 +108,7 @@ class Grammar:
         """Makes the automaton. Raises: SchemaError."""
         self._compiled, self._met = _compile(schema, self.recipe, retrieve)
         self._start = self._start or self._compiled.start
-        nodes = self._compiled.documents.values.algebra._nodes
-        self.names_only = not any(type(node) is Unique for node in nodes.values())
+        self.names_only = not self._compiled.documents.values.algebra.has(Unique)
         if self.recipe.schema is None and self._schema is None:
             self._schema = copy.deepcopy(schema)
         return self._compiled
@@ -165,7 +164,7 @@ class Grammar:
             values = documents.values
             size += _CONTINUATION * documents.num_continuations
             size += _STATE * (len(values.interned) + values.num_object_states + len(values._known))
-            size += _NODE * len(values.algebra._nodes)
+            size += _NODE * values.algebra.num_nodes
         return size
 
     def drop_states(self) -> None:

@@ -51,7 +51,7 @@ class ArrayState:
         high = min([p.high for p in parts if type(p) is NumItems and p.high is not None], default=low)
         if high < low:
             return False
-        places = [p.key[1] for p in parts if type(p) in (Item, Items)]
+        places = [p.index for p in parts if type(p) is Item] + [p.start for p in parts if type(p) is Items]
         alike_from = 1 + max(places, default=0)
         items = [self.values.algebra.all(_about(parts, i)) for i in range(min(low, alike_from))]
         if not all(self.values.inhabited(item) for item in items):
@@ -135,14 +135,12 @@ class ArrayState:
 
 
 def _about(parts: tuple[Expr, ...], index: int) -> list[Expr]:
-    return [
-        p.key[2] for p in parts if (type(p) is Item and p.index == index) or (type(p) is Items and p.start <= index)
-    ]
+    return [p.value for p in parts if (type(p) is Item and p.index == index) or (type(p) is Items and p.start <= index)]
 
 
 def _at_end(atom: Expr) -> Expr:
     if type(atom) is NumItems or type(atom) is Contains:
-        return FALSE if atom.key[-2] > 0 else TRUE
+        return FALSE if atom.low > 0 else TRUE
     return TRUE
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import count
-from threading import Lock
 from typing import Final
-from weakref import WeakValueDictionary
+
+from .interned import Interned
 
 Range = tuple[int, int]  # both ends included
 
@@ -117,8 +117,7 @@ class CharSet:
         return self.ranges[0][0]
 
 
-_table: WeakValueDictionary[tuple[Range, ...], CharSet] = WeakValueDictionary()
-_lock = Lock()
+_table: Interned[tuple[Range, ...], CharSet] = Interned()
 _serials = count()
 
 
@@ -126,15 +125,11 @@ def _intern(ranges: tuple[Range, ...]) -> CharSet:
     found = _table.get(ranges)
     if found is not None:
         return found
-    with _lock:
-        found = _table.get(ranges)
-        if found is None:
-            found = object.__new__(CharSet)
-            found.ranges, found.serial = ranges, next(_serials)
-            found._starts = [low for low, _ in ranges]
-            found._or, found._and, found._complement = {}, {}, None
-            _table[ranges] = found
-    return found
+    found = object.__new__(CharSet)
+    found.ranges, found.serial = ranges, next(_serials)
+    found._starts = [low for low, _ in ranges]
+    found._or, found._and, found._complement = {}, {}, None
+    return _table.enter(ranges, found)
 
 
 def _normalise(ranges: Iterable[Range]) -> tuple[Range, ...]:

@@ -7,7 +7,7 @@ being read and the continuation after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .lexemes import END, Lexeme, literal, number, text
@@ -28,19 +28,39 @@ Capture = Callable[[bytes | bytearray], "Continuation"]
 _MAX_REMEMBERED = 256  # items of an array whose continuations are remembered by their texts
 
 
-def in_turn(threads: Iterable[Thread]) -> tuple:
-    """The parts of ``threads`` one after another: one object instead of one more for each."""
-    return tuple([part for thread in threads for part in thread])
+class Threads:
+    """Who keeps some threads: mostly one or two, by their parts, so that there are no tuples of them to be kept."""
+
+    __slots__ = ("_all", "_lexeme", "_next", "_other", "_other_next")
+
+    def __init__(self) -> None:
+        self._lexeme: Lexeme | None = None
+        self._all: tuple | None = None  # where there are not one or two: the parts of each in turn
+
+    def keep(self, threads: Sequence[Thread]) -> None:
+        """Sets what is kept."""
+        if len(threads) == 1:
+            self._lexeme, self._next = threads[0]
+            self._other: Lexeme | None = None
+        elif len(threads) == 2:
+            (self._lexeme, self._next), (self._other, self._other_next) = threads
+        else:
+            self._all = tuple([part for thread in threads for part in thread])
+
+    @property
+    def kept(self) -> tuple[Thread, ...] | None:
+        """The threads; None before they were set."""
+        lexeme = self._lexeme
+        if lexeme is None:
+            parts = self._all
+            return None if parts is None else tuple(zip(parts[::2], parts[1::2], strict=True))
+        other = self._other
+        if other is None:
+            return ((lexeme, self._next),)
+        return (lexeme, self._next), (other, self._other_next)
 
 
-def in_pairs(parts: tuple) -> tuple[Thread, ...]:
-    """The threads of which :func:`in_turn` has made ``parts``."""
-    if len(parts) == 4:
-        return (parts[0], parts[1]), (parts[2], parts[3])
-    return tuple(zip(parts[::2], parts[1::2], strict=True))
-
-
-class Continuation:
+class Continuation(Threads):
     """What comes after a lexeme. ``open`` gives the threads there.
 
     ``captures`` is set where what comes depends on the name or item just read; ``open`` then gives what may come after
@@ -49,33 +69,24 @@ class Continuation:
     ``outlook`` is scratch space: what a token can tell of it.
     """
 
-    __slots__ = ("_lexeme", "_next", "_several", "documents", "outlook")
+    __slots__ = ("documents", "outlook")
 
     captures: Capture | None = None
     plenty: Callable[[], bool] | None = None
     first: bytes | None = None
 
     def __init__(self, documents: Documents) -> None:
+        self._lexeme, self._all = None, None
         self.documents = documents
-        self._lexeme: Lexeme | None = None  # most open into one thread, whose parts are kept: no tuple for each
-        self._next: Continuation | None = None
-        self._several: tuple | None = None  # the lexeme and what follows it of each, in turn
         self.outlook: int | None = None
 
     def open(self) -> tuple[Thread, ...]:
         """The threads at this point."""
-        lexeme = self._lexeme
-        if lexeme is not None:
-            return ((lexeme, self._next),)  # type: ignore[return-value]
-        several = self._several
-        if several is not None:
-            return in_pairs(several)
-        threads = tuple(self._open())
-        if len(threads) == 1:
-            self._lexeme, self._next = threads[0]
-        else:
-            self._several = in_turn(threads)
-        return threads
+        kept = self.kept
+        if kept is None:
+            kept = tuple(self._open())
+            self.keep(kept)
+        return kept
 
     def _open(self) -> Sequence[Thread]:
         """The threads, worked out."""

@@ -13,10 +13,10 @@ from functools import lru_cache
 from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING, Final
-from weakref import WeakValueDictionary
 
 from .charset import CharSet
 from .decide import FuelExhausted, is_empty, open_transitions
+from .interned import Interned
 from .terms import ANY, EPSILON, Not, Term, Words, complement, derivative, is_length, length
 
 if TYPE_CHECKING:
@@ -338,14 +338,12 @@ class Number(Lexeme):
 
 
 _lock = Lock()
-_table: WeakValueDictionary[tuple, Lexeme] = WeakValueDictionary()
+_table: Interned[tuple, Lexeme] = Interned()
 
 
 def _intern(key: tuple, make) -> Lexeme:  # type: ignore[no-untyped-def]
     found = _table.get(key)
-    if found is None:
-        found = _table.setdefault(key, make())
-    return found
+    return _table.enter(key, make()) if found is None else found
 
 
 @lru_cache(4_096)

@@ -227,7 +227,7 @@ class ObjectSpec:
         """``rest`` when the names in ``absent`` can no longer come."""
 
         def change(atom: Expr) -> Expr:
-            if type(atom) in (Property, Required) and absent >> self.index[atom.key[1]] & 1:
+            if isinstance(atom, Property | Required) and absent >> self.index[atom.name] & 1:
                 return TRUE if type(atom) is Property else FALSE
             return atom
 

@@ -53,7 +53,7 @@ def _rebuild(
     a = values.algebra
     if type(formula) is Not:
         return a.negate(rebuild(values, formula.part, leaf, keep, memo))
-    parts = [rebuild(values, p, leaf, keep, memo) for p in formula.key[1]]
+    parts = [rebuild(values, p, leaf, keep, memo) for p in formula.parts]  # type: ignore[attr-defined]
     if type(formula) is And:
         return a.all(parts)
     return a.any(parts) if type(formula) is Or else a.one(parts)

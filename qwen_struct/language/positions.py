@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .continuations import Continuation, Thread, in_pairs, in_turn
+from .continuations import Continuation, Thread, Threads
 from .documents import Documents
-from .lexemes import END, FREE, QUOTE, Lexeme, Literal, Number, literal, plain_text
+from .lexemes import END, FREE, QUOTE, Literal, Number, literal, plain_text
 
 #: What was read of a name: its tokens, the first of which has its quote, or its text from the quote on.
 NameRead = tuple[int, ...] | bytes
 
 
-class Position:
+class Position(Threads):
     """Where a document may be after some bytes. ``info`` and ``forced`` are scratch space: masks, forced text.
 
     ``is_free``: inside a string of which nothing is asked, so that plain characters change nothing.
@@ -28,34 +28,27 @@ class Position:
     """
 
     __slots__ = (
-        "_after", "_lexeme", "_next", "_several", "accepting", "following", "forced", "info", "is_free", "named",
-        "others", "token", "walker",
+        "_by_byte", "accepting", "following", "forced", "info", "is_free", "named", "others", "token", "walker",
     )  # fmt: skip
 
     def __init__(self, walker: Walker, threads: Sequence[Thread]) -> None:
         self.walker = walker
-        self._lexeme: Lexeme | None = None  # of a single thread, as most have, whose parts are kept: no tuple for each
-        self._after: Continuation | None = None
-        self._several: tuple = ()  # of several, the same in turn
-        if len(threads) == 1:
-            self._lexeme, self._after = threads[0]
-            self.accepting = self._lexeme is END  # the document may end here
-        else:
-            self._several = in_turn(threads)
-            self.accepting = END in [lexeme for lexeme, _ in threads]
-        self.is_free = self._lexeme is FREE
+        self._lexeme, self._all = None, None
+        self.keep(threads)
+        self.accepting = END in [lexeme for lexeme, _ in threads]  # the document may end here
+        self.is_free = len(threads) == 1 and threads[0][0] is FREE
         self.info: object = None
         self.forced: Any = None
         self.token = -1
         self.following: Position | None = None
-        self.others: dict[int, Position] | None = None  # made when it is needed, as are named and _next
+        self.others: dict[int, Position] | None = None  # made when it is needed, as are named and _by_byte
         self.named: dict[tuple[int, NameRead], Position | None] | None = None
-        self._next: dict[int, Position | None] | None = None
+        self._by_byte: dict[int, Position | None] | None = None
 
     @property
     def threads(self) -> tuple[Thread, ...]:
         """The threads; there is at least one."""
-        return in_pairs(self._several) if self._lexeme is None else ((self._lexeme, self._after),)  # type: ignore[return-value]
+        return self.kept or ()
 
     def enter(self, token: int, following: Position) -> None:
         """Notes the position after ``token``. Called under one lock; those who look need none."""
@@ -83,17 +76,17 @@ class Position:
 
         ``read`` gives the text up to ``byte`` and with it, wanted where a name or value ends that must not come again.
         """
-        if self._next is not None and byte in self._next:
-            return self._next[byte], False
+        if self._by_byte is not None and byte in self._by_byte:
+            return self._by_byte[byte], False
         found: list[Thread] = []
         asked = False
         for thread in self.threads:
             asked |= step_thread(thread, byte, read, found)
         position = self.walker.position(found) if found else None
         if not asked:
-            if self._next is None:
-                self._next = {}
-            self._next[byte] = position
+            if self._by_byte is None:
+                self._by_byte = {}
+            self._by_byte[byte] = position
         return position, asked
 
     def advance(self, text: bytes, read: Callable[[int], bytes | bytearray]) -> tuple[Position | None, bool]:

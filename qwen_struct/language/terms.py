@@ -17,11 +17,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import count
-from threading import Lock
 from typing import Any, ClassVar, Final, TypeGuard
-from weakref import WeakValueDictionary
 
 from .charset import ALL_CHARS, NO_CHARS, CharSet
+from .interned import Interned
 
 Moves = tuple[tuple[CharSet, "Term"], ...]
 
@@ -279,7 +278,7 @@ class Leaf(Term):
             node = _new(cls)
             node.setup(*key)
             node.inhabited = node.inhabited or node.nullable or node.plain
-            found = _publish(full, node)
+            found = _table.enter(full, node)
         assert isinstance(found, cls)
         return found
 
@@ -331,7 +330,7 @@ def _chars(characters: CharSet) -> Term:
     if found is None:
         node = _new(Chars, min_len=1, max_len=1, plain=bool(characters), contiguous=bool(characters))
         node.characters = characters
-        found = _publish(key, node)
+        found = _table.enter(key, node)
     return found
 
 
@@ -384,7 +383,7 @@ def _concat(head: Term, tail: Term) -> Term:
     key = ("Concat", head.id, tail.id)
     found = _table.get(key)
     if found is None:
-        found = _publish(key, _new_concat(head, tail))
+        found = _table.enter(key, _new_concat(head, tail))
     return found
 
 
@@ -443,7 +442,7 @@ def repeat(body: Term, low: int, high: int | None) -> Term:
     key = ("Repeat", body.id, low, high)
     found = _table.get(key)
     if found is None:
-        found = _publish(key, _new_repeat(body, low, high))
+        found = _table.enter(key, _new_repeat(body, low, high))
     return found
 
 
@@ -506,10 +505,7 @@ def literals(words: Iterable[str]) -> Term:
         return EMPTY
     source = _lists.get(distinct)
     if source is None:
-        with _lock:
-            source = _lists.get(distinct)
-            if source is None:
-                source = _lists[distinct] = WordList(distinct, next(_ids))
+        source = _lists.enter(distinct, WordList(distinct, next(_ids)))
     return _words(source, 0, len(distinct), 0)
 
 
@@ -533,7 +529,7 @@ def _words(source: WordList, low: int, high: int, depth: int) -> Term:
             max_len=longest - depth,
         )
         node.source, node.low, node.high, node.depth = source, low, high, depth
-        found = _publish(key, node)
+        found = _table.enter(key, node)
     return found
 
 
@@ -586,7 +582,7 @@ def _choice(items: dict[int, Term]) -> Term:
     key = ("Or", *order)
     found = _table.get(key)
     if found is None:
-        found = _publish(key, _new_or(tuple([items[i] for i in order])))
+        found = _table.enter(key, _new_or(tuple([items[i] for i in order])))
     return found
 
 
@@ -765,7 +761,7 @@ def _intersect_bounded(items: dict[int, Term], low: int, high: int | None) -> Te
     key = ("And", *order)
     found = _table.get(key)
     if found is None:
-        found = _publish(key, _new_and(tuple([items[i] for i in order]), least, most))
+        found = _table.enter(key, _new_and(tuple([items[i] for i in order]), least, most))
     return found
 
 
@@ -827,7 +823,7 @@ def complement(term: Term) -> Term:
             cofinite=finite,
         )
         node.inner = term
-        found = _publish(key, node)
+        found = _table.enter(key, node)
     return found
 
 
@@ -902,9 +898,8 @@ def has_surrogate(text: str) -> bool:
 
 
 # Keys name a class rather than hold it: tuples of strings and numbers are nothing that the garbage collector follows.
-_table: WeakValueDictionary[tuple[Any, ...], Term] = WeakValueDictionary()
-_lists: WeakValueDictionary[tuple[str, ...], WordList] = WeakValueDictionary()
-_lock = Lock()
+_table: Interned[tuple[Any, ...], Term] = Interned()
+_lists: Interned[tuple[str, ...], WordList] = Interned()
 _ids = count()
 
 
@@ -931,12 +926,6 @@ def _new(
     return node
 
 
-def _publish(key: tuple[Any, ...], node: Term) -> Term:
-    """Enter ``node`` unless another thread was faster; the term for ``key``."""
-    with _lock:
-        return _table.setdefault(key, node)
-
-
 def _show(term: Term, depth: int) -> str:
     if depth == 0:
         return "..."
@@ -958,6 +947,6 @@ def _show(term: Term, depth: int) -> str:
 
 
 EMPTY: Final[Term] = _chars(NO_CHARS)
-EPSILON: Final[Term] = _publish(("Epsilon",), _new(Epsilon, nullable=True, plain=True, contiguous=True, max_len=0))
+EPSILON: Final[Term] = _table.enter(("Epsilon",), _new(Epsilon, nullable=True, plain=True, contiguous=True, max_len=0))
 ANY_CHAR: Final[Term] = _chars(ALL_CHARS)
 ANY: Final[Term] = repeat(ANY_CHAR, 0, None)

@@ -8,7 +8,8 @@ The smart constructors keep formulas small: flattened, without duplicates, neutr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
 from decimal import Decimal
 
 from .depth import allow_deep_schemas
@@ -20,78 +21,74 @@ TYPES: tuple[int, ...] = (NULL, FALSE_, TRUE_, NUMBER, STRING, ARRAY, OBJECT)
 
 
 class Expr:
-    """A node of the algebra. Identity is equality; ``memo`` is scratch space for the language layer."""
+    """A node of the algebra. Identity is equality; ``memo`` is scratch space for the language layer.
 
-    __slots__ = ("key", "memo")
+    The slots of a class are its fields, in the order in which :meth:`Algebra.atom` takes them.
+    """
 
-    def __init__(self, key: tuple) -> None:
-        self.key = key  # (class, *fields): what the node is hash-consed by
+    __slots__ = ("memo",)
+
+    def __init__(self, *fields: object) -> None:
         self.memo: dict = {}
+        for name, value in zip(self.__slots__, fields, strict=True):
+            setattr(self, name, value)
 
     def __repr__(self) -> str:
-        name, *fields = self.key
-        return f"{name.__name__}({', '.join(map(repr, fields))})"
-
-
-def _field(index: int) -> property:
-    return property(lambda self: self.key[index])
+        return f"{type(self).__name__}({', '.join([repr(getattr(self, name)) for name in self.__slots__])})"
 
 
 class Constant(Expr):
     """Holds of every value, or of none."""
 
-    __slots__ = ()
-    value: bool = _field(1)  # type: ignore[assignment]
+    __slots__ = ("value",)
+    value: bool
 
 
-TRUE = Constant((Constant, True))
-FALSE = Constant((Constant, False))
+TRUE = Constant(True)
+FALSE = Constant(False)
 
 
 class Types(Expr):
     """The value's type is among ``mask``, an or of NULL, FALSE_, TRUE_, NUMBER, STRING, ARRAY and OBJECT."""
 
-    __slots__ = ()
-    mask: int = _field(1)  # type: ignore[assignment]
+    __slots__ = ("mask",)
+    mask: int
 
 
 class And(Expr):
     """All of ``parts`` hold."""
 
-    __slots__ = ()
-    parts: tuple[Expr, ...] = _field(1)  # type: ignore[assignment]
+    __slots__ = ("parts",)
+    parts: tuple[Expr, ...]
 
 
 class Or(Expr):
     """At least one of ``parts`` holds."""
 
-    __slots__ = ()
-    parts: tuple[Expr, ...] = _field(1)  # type: ignore[assignment]
+    __slots__ = ("parts",)
+    parts: tuple[Expr, ...]
 
 
 class One(Expr):
     """Exactly one of ``parts`` holds."""
 
-    __slots__ = ()
-    parts: tuple[Expr, ...] = _field(1)  # type: ignore[assignment]
+    __slots__ = ("parts",)
+    parts: tuple[Expr, ...]
 
 
 class Not(Expr):
     """``part`` does not hold."""
 
-    __slots__ = ()
-    part: Expr = _field(1)  # type: ignore[assignment]
+    __slots__ = ("part",)
+    part: Expr
 
 
 class Ref(Expr):
     """A formula that may contain itself. ``target`` is filled in once its schema has been translated."""
 
     __slots__ = ("pointer", "target")
-
-    def __init__(self, key: tuple, pointer: str) -> None:
-        super().__init__(key)
-        self.pointer = pointer
-        self.target: Expr | None = None
+    pointer: str
+    target: Expr | None
 
     def __repr__(self) -> str:
         return f"Ref({self.pointer!r})"
@@ -103,30 +100,30 @@ class Ref(Expr):
 class Pattern(Expr):
     """An ECMA-262 pattern matches somewhere in the string."""
 
-    __slots__ = ()
-    pattern: str = _field(1)  # type: ignore[assignment]
+    __slots__ = ("pattern",)
+    pattern: str
 
 
 class Format(Expr):
     """The string is of the named format."""
 
-    __slots__ = ()
-    name: str = _field(1)  # type: ignore[assignment]
+    __slots__ = ("name",)
+    name: str
 
 
 class Length(Expr):
     """The string has ``low`` to ``high`` code points (``high`` None: no upper bound)."""
 
-    __slots__ = ()
-    low: int = _field(1)  # type: ignore[assignment]
-    high: int | None = _field(2)  # type: ignore[assignment]
+    __slots__ = ("low", "high")
+    low: int
+    high: int | None
 
 
 class StringIn(Expr):
     """The string is one of ``words``, kept in the schema's order."""
 
-    __slots__ = ()
-    words: tuple[str, ...] = _field(1)  # type: ignore[assignment]
+    __slots__ = ("words",)
+    words: tuple[str, ...]
 
 
 # Numbers. -----------------------------------------------------------------------------------------------------------
@@ -135,23 +132,23 @@ class StringIn(Expr):
 class Integer(Expr):
     """The number is integral; ``fraction``: it may be written with a fraction of zeros."""
 
-    __slots__ = ()
-    fraction: bool = _field(1)  # type: ignore[assignment]
+    __slots__ = ("fraction",)
+    fraction: bool
 
 
 class Bound(Expr):
     """The number compares as ``op`` (one of ``<``, ``<=``, ``>``, ``>=``) says with ``limit``."""
 
-    __slots__ = ()
-    op: str = _field(1)  # type: ignore[assignment]
-    limit: Decimal = _field(2)  # type: ignore[assignment]
+    __slots__ = ("op", "limit")
+    op: str
+    limit: Decimal
 
 
 class Multiple(Expr):
     """The number is an integral multiple of ``of`` (positive)."""
 
-    __slots__ = ()
-    of: Decimal = _field(1)  # type: ignore[assignment]
+    __slots__ = ("of",)
+    of: Decimal
 
 
 class NumberIn(Expr):
@@ -160,9 +157,9 @@ class NumberIn(Expr):
     ``fraction``: an integral one may be written without or with a fraction of zeros, whatever the schema's spelling.
     """
 
-    __slots__ = ()
-    numbers: tuple[tuple[Decimal, str], ...] = _field(1)  # type: ignore[assignment]
-    fraction: bool = _field(2)  # type: ignore[assignment]
+    __slots__ = ("numbers", "fraction")
+    numbers: tuple[tuple[Decimal, str], ...]
+    fraction: bool
 
 
 # Arrays. ------------------------------------------------------------------------------------------------------------
@@ -171,42 +168,42 @@ class NumberIn(Expr):
 class Item(Expr):
     """The item at ``index``, if there is one, satisfies ``value``."""
 
-    __slots__ = ()
-    index: int = _field(1)  # type: ignore[assignment]
-    value: Expr = _field(2)  # type: ignore[assignment]
+    __slots__ = ("index", "value")
+    index: int
+    value: Expr
 
 
 class Items(Expr):
     """Every item from index ``start`` on satisfies ``value``."""
 
-    __slots__ = ()
-    start: int = _field(1)  # type: ignore[assignment]
-    value: Expr = _field(2)  # type: ignore[assignment]
+    __slots__ = ("start", "value")
+    start: int
+    value: Expr
 
 
 class NumItems(Expr):
     """The array has ``low`` to ``high`` items (``high`` None: no upper bound)."""
 
-    __slots__ = ()
-    low: int = _field(1)  # type: ignore[assignment]
-    high: int | None = _field(2)  # type: ignore[assignment]
+    __slots__ = ("low", "high")
+    low: int
+    high: int | None
 
 
 class Contains(Expr):
     """Of the items from index ``start`` on, ``low`` to ``high`` satisfy ``value``."""
 
-    __slots__ = ()
-    start: int = _field(1)  # type: ignore[assignment]
-    value: Expr = _field(2)  # type: ignore[assignment]
-    low: int = _field(3)  # type: ignore[assignment]
-    high: int | None = _field(4)  # type: ignore[assignment]
+    __slots__ = ("start", "value", "low", "high")
+    start: int
+    value: Expr
+    low: int
+    high: int | None
 
 
 class Unique(Expr):
     """No two of the items to come are equal, and none equals one of ``seen``, canonical texts of values."""
 
-    __slots__ = ()
-    seen: frozenset[str] = _field(1)  # type: ignore[assignment]
+    __slots__ = ("seen",)
+    seen: frozenset[str]
 
 
 # Objects. -----------------------------------------------------------------------------------------------------------
@@ -215,47 +212,47 @@ class Unique(Expr):
 class Property(Expr):
     """The member called ``name``, if there is one, satisfies ``value``. With TRUE it still gives the name a place."""
 
-    __slots__ = ()
-    name: str = _field(1)  # type: ignore[assignment]
-    value: Expr = _field(2)  # type: ignore[assignment]
+    __slots__ = ("name", "value")
+    name: str
+    value: Expr
 
 
 class Properties(Expr):
     """Every member whose name is in ``names`` satisfies ``value``."""
 
-    __slots__ = ()
-    names: KeySet = _field(1)  # type: ignore[assignment]
-    value: Expr = _field(2)  # type: ignore[assignment]
+    __slots__ = ("names", "value")
+    names: KeySet
+    value: Expr
 
 
 class SomeProperty(Expr):
     """Some member whose name is in ``names`` satisfies ``value``."""
 
-    __slots__ = ()
-    names: KeySet = _field(1)  # type: ignore[assignment]
-    value: Expr = _field(2)  # type: ignore[assignment]
+    __slots__ = ("names", "value")
+    names: KeySet
+    value: Expr
 
 
 class Required(Expr):
     """There is a member called ``name``."""
 
-    __slots__ = ()
-    name: str = _field(1)  # type: ignore[assignment]
+    __slots__ = ("name",)
+    name: str
 
 
 class NumProperties(Expr):
     """The object has ``low`` to ``high`` members (``high`` None: no upper bound)."""
 
-    __slots__ = ()
-    low: int = _field(1)  # type: ignore[assignment]
-    high: int | None = _field(2)  # type: ignore[assignment]
+    __slots__ = ("low", "high")
+    low: int
+    high: int | None
 
 
 class Holds(Expr):
     """The member or item now being read satisfies ``value``: an open question in a formula about its container."""
 
-    __slots__ = ()
-    value: Expr = _field(1)  # type: ignore[assignment]
+    __slots__ = ("value",)
+    value: Expr
 
 
 class KeySet:
@@ -300,6 +297,8 @@ _TYPE_OF: dict[type[Expr], int] = {
     Property: OBJECT, Properties: OBJECT, SomeProperty: OBJECT, Required: OBJECT, NumProperties: OBJECT,
 }  # fmt: skip
 
+_OF_VALUES = frozenset((Item, Items, Property, Properties, SomeProperty))  # which have a value as their second field
+
 
 def type_of(formula: Expr) -> int:
     """The one type that ``formula`` speaks about, as a bit of :data:`TYPES`, if it is an atom about one; 0 if not."""
@@ -314,8 +313,21 @@ class Algebra:
 
     def __init__(self, float_integers: bool = False) -> None:
         self.float_integers = float_integers
-        self._nodes: dict[tuple, Expr] = {}
+        self._nodes: dict[type[Expr], dict[Hashable, Expr]] = defaultdict(dict)
         allow_deep_schemas()
+
+    @property
+    def num_nodes(self) -> int:
+        """How many nodes there are."""
+        return sum(map(len, self._nodes.values()))
+
+    def has(self, kind: type[Expr]) -> bool:
+        """Whether there are nodes of class ``kind``."""
+        return bool(self._nodes.get(kind))
+
+    def nodes(self) -> list[Expr]:
+        """All nodes."""
+        return [node for table in self._nodes.values() for node in table.values()]
 
     def atom(self, kind: type[Expr], *fields: object) -> Expr:
         """The node of class ``kind`` with ``fields``; trivial ones become TRUE or FALSE."""
@@ -338,11 +350,14 @@ class Algebra:
         return self.atom(Types, ANY_TYPE & ~_TYPE_OF[kind])
 
     def _intern(self, kind: type[Expr], fields: tuple) -> Expr:
-        key = (kind, *fields)
-        node = self._nodes.get(key)
-        if node is None:
-            node = self._nodes.setdefault(key, kind(key))
-        return node
+        table = self._nodes[kind]
+        key: Hashable = fields
+        if len(fields) == 1:
+            key = fields[0]
+        elif kind in _OF_VALUES:  # the node holds the value, and numbers are nothing that the garbage collector follows
+            key = fields[0], id(fields[1])
+        node = table.get(key)
+        return table.setdefault(key, kind(*fields)) if node is None else node
 
     def all(self, parts: Iterable[Expr]) -> Expr:
         """The conjunction, in the order given."""
@@ -357,17 +372,17 @@ class Algebra:
         negated: list[Expr] = []
         types = ANY_TYPE if kind is And else 0
         for part in parts:
-            for p in part.key[1] if type(part) is kind else (part,):
+            for p in part.parts if type(part) is kind else (part,):  # type: ignore[attr-defined]
                 if p is neutral or p in flat:
                     continue
                 if p is absorbing or (kind is Or and _vacuous(p)):
                     return absorbing
                 if type(p) is Types:
-                    types = types & p.key[1] if kind is And else types | p.key[1]
+                    types = types & p.mask if kind is And else types | p.mask
                 else:
                     flat[p] = None
                     if type(p) is Not:
-                        negated.append(p.key[1])
+                        negated.append(p.part)
         types_node = self.atom(Types, types)
         if types_node is absorbing or any(part in flat for part in negated):
             return absorbing
@@ -397,17 +412,16 @@ class Algebra:
         if _vacuous(part):
             return FALSE
         if type(part) is Not:
-            return part.key[1]
+            return part.part
         if type(part) is Types:
-            return self.atom(Types, ANY_TYPE & ~part.key[1])
+            return self.atom(Types, ANY_TYPE & ~part.mask)
         return self._intern(Not, (part,))
 
-    def ref(self, key: object, pointer: str) -> Ref:
+    def ref(self, key: Hashable, pointer: str) -> Ref:
         """The reference for ``key``, made on first use with no target yet."""
-        full = (Ref, key)
-        node = self._nodes.get(full)
+        node = self._nodes[Ref].get(key)
         if node is None:
-            node = self._nodes[full] = Ref(full, pointer)
+            node = self._nodes[Ref].setdefault(key, Ref(pointer, None))
         assert isinstance(node, Ref)
         return node
 
@@ -460,7 +474,7 @@ class Algebra:
 
 
 def _vacuous(part: Expr) -> bool:
-    return type(part) is Property and part.key[2] is TRUE
+    return type(part) is Property and part.value is TRUE
 
 
 def spelled(value: int | float | Decimal) -> tuple[Decimal, str]:
