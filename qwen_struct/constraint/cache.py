@@ -182,6 +182,8 @@ class Cache:
         vocabulary.mask_pool = pool
         self._by_key = {k: kept for k, gs in self._by_key.items() if (kept := [g for g in gs if g.has_states])}
         gc.collect()  # states refer to each other in circles
+        lexemes._table.sweep()
+        terms._table.sweep()
 
 
 def _same_documents(documents: dict[str, Any], retrieve: Callable[[str], Any] | None) -> bool:

@@ -40,6 +40,9 @@ from .weights import Weighing, Weights
 if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
+#: A lexeme's number, and a node unless it is the root: what is allowed does not keep lexemes alive.
+ContentKey = int | tuple[int, TrieNode]
+
 _KERNEL_FROM = 96  # nodes: a smaller subtrie is walked in Python
 _MANY_ROUNDS = 4  # of a group: with fewer left, states are few, and not worth a walk for all counts
 _MANY_WORDS = 1_024
@@ -98,7 +101,7 @@ class Contents:
         self._vocabulary = vocabulary
         self._trie = vocabulary.trie
         self._automaton = Automaton()
-        self.known: Recent[tuple[Lexeme, TrieNode], Content] = Recent()
+        self.known: Recent[ContentKey, Content] = Recent()
         self._merged: dict[tuple[int, ...], TrieNode] = {}
         self._lengths: Recent[Term, Lengths] = Recent()
         self._counted: Recent[Term, tuple[Lengths, int]] = Recent()  # with the most rounds that a token can begin
@@ -118,7 +121,7 @@ class Contents:
 
     def forget(self, room: int) -> int:
         """Drops all that is remembered but the contents used last, up to ``room`` bytes of rows; returns how many."""
-        kept, used = Recent[tuple[Lexeme, TrieNode], Content](), 0
+        kept, used = Recent[ContentKey, Content](), 0
         for key, content in reversed(self.known.items()):
             size = 0 if content.row is None else content.row.nbytes
             if used + size > room:
@@ -209,7 +212,7 @@ class Contents:
         """What ``lexeme`` allows from ``node`` on."""
         if type(lexeme) is OtherName and len(lexeme.node) <= _FEW_NAMES:
             return self._beside(lexeme, node)
-        key = (lexeme, node)
+        key: ContentKey = lexeme.number if node is self._trie.root else (lexeme.number, node)
         content = self.known.get(key)
         if content is None:
             content = self.known[key] = self._content(lexeme, node)

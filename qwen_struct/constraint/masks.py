@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..language.lexemes import Lexeme
 from ..language.positions import Position
 from .bitmask import add_tokens
 from .content import Content
-from .contents import Contents
+from .contents import ContentKey, Contents
 from .outlooks import Outlooks
-from .trie import TrieNode
 from .views import Sight, Tails, View, Views
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ class MaskBuilder:
         self._sights: dict[Sight, Mask] = {}
 
     @property
-    def contents(self) -> Mapping[tuple[Lexeme, TrieNode], Content]:
+    def contents(self) -> Mapping[ContentKey, Content]:
         """What lexemes allow, as far as it is remembered; those used last come last."""
         return self._contents.known
 

@@ -35,6 +35,7 @@ class MaskPool:
         self._chunks: list[Bitmask] = []
         self._rows: list[Bitmask] = []
         self._bytes: list[memoryview] = []  # the same, for a copy without NumPy's overhead
+        self._memory = memoryview(b"")  # of the last chunk
         self._numbers: dict[int, int] = {}  # by Python's hash, which takes a fifth of the time of a digest
         self._others: dict[int, list[int]] = {}  # of further rows with a hash that another one has
         self._lock = Lock()
@@ -46,7 +47,7 @@ class MaskPool:
     @property
     def num_bytes(self) -> int:
         """The memory that the rows take."""
-        return len(self._rows) * self.num_words * 4
+        return len(self._chunks) * _CHUNK * self.num_words * 4
 
     def __getitem__(self, number: int) -> Bitmask:
         return self._rows[number]
@@ -72,11 +73,14 @@ class MaskPool:
             if number is None:
                 number = len(self._rows)
                 if number == len(self._chunks) * _CHUNK:
-                    self._chunks.append(np.zeros((_CHUNK, self.num_words), np.int32))
+                    chunk = np.zeros((_CHUNK, self.num_words), np.int32)
+                    self._chunks.append(chunk)
+                    self._memory = memoryview(chunk).cast("B").toreadonly()  # type: ignore[arg-type]
                 place = self._chunks[-1][number % _CHUNK]
                 place[:] = row
                 place.flags.writeable = False
-                self._bytes.append(memoryview(place).cast("B"))
+                start = number % _CHUNK * place.nbytes
+                self._bytes.append(self._memory[start : start + place.nbytes])
                 self._rows.append(place)
                 if first is None:
                     self._numbers[digest] = number

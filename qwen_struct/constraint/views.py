@@ -97,7 +97,7 @@ class Views:
         self._ways: dict[TrieNode, dict[bytes, tuple[tuple[int, ...], TrieNode | None]]] = {}  # of names
         self._paths: dict[tuple[bytes, TrieNode, int], tuple[View, TrieNode | None]] = {}
         self._inside: dict[tuple[int, int], View] = {}  # by the numbers of contents
-        self._strings: dict[tuple[int, int, TrieNode, int], View] = {}  # by those of tails, too
+        self._strings: dict[tuple[TrieNode, int], dict[tuple[int, int], View]] = {}  # by those of tails, too
         self._lists: dict[tuple[tuple[int, ...], int], View] = {}
         self._names: dict[tuple[TrieNode, int], dict[int, View | tuple]] = {}  # by the numbers of lexemes
         self._known: dict[tuple[TrieNode, int], dict[int, View]] = {}  # by outlooks
@@ -105,8 +105,8 @@ class Views:
     @property
     def num_known(self) -> int:
         """How many views are remembered."""
-        tables: tuple[dict, ...] = (self._unions, self._paths, self._inside, self._strings, self._lists)
-        by_node: tuple[dict, ...] = (self._known, self._names, self._ways)
+        tables: tuple[dict, ...] = (self._unions, self._paths, self._inside, self._lists)
+        by_node: tuple[dict, ...] = (self._known, self._names, self._strings, self._ways)
         number = sum(map(len, tables)) + sum([len(known) for nodes in by_node for known in nodes.values()])
         return number + (0 if self._tails is None else self._tails.num_known)
 
@@ -263,8 +263,11 @@ class Views:
         if self._tails is None or not content.closed.size:
             return inside
         tail = self._tails.tail(after, flags)
-        key = (content.number, tail.number, node, flags)
-        view = self._strings.get(key)
+        here = self._strings.get((node, flags))
+        if here is None:
+            here = self._strings[node, flags] = {}
+        key = (content.number, tail.number)
+        view = here.get(key)
         if view is None:
             strings = self._contents.free_at(node).endings
             tokens = strings.tokens[content.closed & tail.allowed[strings.suffixes]]
@@ -273,7 +276,7 @@ class Views:
                 more = strings.tokens[content.closed & tail.unsettled[strings.suffixes]]
                 unsettled = more if not len(unsettled) else np.union1d(more, np.asarray(unsettled, np.int32))
             closing = View(tokens, unsettled) if len(tokens) else NOTHING
-            view = self._strings[key] = self.union([inside, closing])
+            view = here[key] = self.union([inside, closing])
         return view
 
     # Names. -----------------------------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ def _at_end(atom: Expr) -> Expr:
 
 def array_state(values: Values, formula: Expr) -> ArrayState:
     """The one state for ``formula``, which speaks about arrays only."""
-    key = (ArrayState, formula)
+    key = ("array", id(formula))
     state = values.interned.get(key)
     if state is None:
         state = values.interned.setdefault(key, ArrayState(values, formula))

@@ -70,7 +70,7 @@ class Documents:
         self._is_indented = whitespace is Whitespace.INDENTED
         self._interned: dict[tuple, Continuation] = {}  # by the ids of what they are made of, which they hold
         self._names: dict[int, NameTrie] = {}  # by the ids of specs
-        self._beginnings: dict[Expr, list[Beginning]] = {}
+        self._beginnings: dict[Expr, tuple] = {}  # the parts of each in turn
         spaced = whitespace in (Whitespace.SPACED, Whitespace.INDENTED)
         self.colon = b": " if spaced else b":"
         self.after_name = None if self.is_flexible else self.colon
@@ -116,10 +116,10 @@ class Documents:
         """How values of ``formula`` can begin, and what is then read."""
         known = self._beginnings.get(formula)
         if known is not None:
-            return known
+            return list(zip(known[::2], known[1::2], strict=True))
         found, firm = self.values.firmly(lambda: self.values.gather(lambda: self._begin(formula)))
         if firm:
-            self._beginnings[formula] = found
+            self._beginnings[formula] = tuple([part for beginning in found for part in beginning])
         return found
 
     def _begin(self, formula: Expr) -> Iterable[Beginning]:

@@ -44,7 +44,15 @@ class Interned(Generic[K, V]):
             if found is not None:
                 return found
             if len(self._refs) >= self._sweep_at:
-                self._refs = {key: known for key, known in self._refs.items() if known() is not None}
-                self._sweep_at = max(2 * len(self._refs), _SWEPT_FROM)
+                self._sweep()
             self._refs[key] = ref(value)
             return value
+
+    def sweep(self) -> None:
+        """Drops the entries of what is gone."""
+        with self._lock:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        self._refs = {key: known for key, known in self._refs.items() if known() is not None}
+        self._sweep_at = max(2 * len(self._refs), _SWEPT_FROM)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import SchemaBudgetError
@@ -40,10 +39,16 @@ class ObjectSpec:
     for all names that are not declared.
     """
 
+    __slots__ = (
+        "_changed", "_dependence", "_inhabited", "_matching", "_undeclared", "_undeclared_come", "_values", "all_names",
+        "high", "index", "low", "names", "others", "patterns", "properties", "required", "required_mask", "rest",
+        "states", "values",
+    )  # fmt: skip
+
     def __init__(self, values: Values, parts: list[Expr]) -> None:
         self.values = values
         self.properties: dict[str, Expr] = {}
-        self.patterns: list[tuple[KeySet, Expr]] = []
+        patterns: list[tuple[KeySet, Expr]] = []
         self.low, self.high = 0, None
         required: dict[str, None] = {}
         rest: list[Expr] = []
@@ -56,7 +61,7 @@ class ObjectSpec:
                     before = self.properties.get(part.name, TRUE)
                     self.properties[part.name] = values.algebra.all([before, part.value])
                 case Properties():
-                    self.patterns.append((part.names, part.value))
+                    patterns.append((part.names, part.value))
                 case Required():
                     required[part.name] = None
                 case NumProperties():
@@ -65,14 +70,16 @@ class ObjectSpec:
                         self.high = part.high if self.high is None else min(self.high, part.high)
                 case _:
                     rest.append(part)
+        self.patterns = tuple(patterns)
         self.names: tuple[str, ...] = tuple({**named, **only_required})
         self.index = {name: i for i, name in enumerate(self.names)}
         self.all_names = (1 << len(self.names)) - 1
         self.others = 1 << len(self.names)
-        self.required = sorted(self.index[name] for name in required)
+        self.required = tuple(sorted([self.index[name] for name in required]))
         self.required_mask = mask_of(self.required)
         self._values: list[Expr | None] = [None] * len(self.names)
         self._inhabited: int | None = None
+        self._undeclared: tuple[UndeclaredNames, ...] | None = None
         self._undeclared_come: bool | None = None
         self.states: dict[tuple, ObjectState] = {}  # see objects.py
         self._matching: dict[KeySet, int] = {}
@@ -134,9 +141,15 @@ class ObjectSpec:
         except SchemaBudgetError:
             return 0
 
-    @cached_property
-    def undeclared(self) -> list[UndeclaredNames]:
+    @property
+    def undeclared(self) -> tuple[UndeclaredNames, ...]:
         """The names that are not declared, by what the formula asks of their values; empty classes left out."""
+        found = self._undeclared
+        if found is None:
+            found = self._undeclared = tuple(self._find_undeclared())
+        return found
+
+    def _find_undeclared(self) -> list[UndeclaredNames]:
         values, names = self.values, set(self.names)
         classes = [UndeclaredNames(beside(self.names), TRUE, frozenset())]
         for keys, value in [*self.patterns, *((k, TRUE) for k in dict.fromkeys(_key_sets(self.rest)))]:
@@ -173,6 +186,8 @@ class ObjectSpec:
 
     def depends_on(self, formula: Expr) -> int:
         """What may change ``formula``, see the class."""
+        if formula is TRUE:
+            return 0
         found = self._dependence.get(formula)
         if found is None:
             found = self._dependence[formula] = self._depends_on(formula)
@@ -199,12 +214,11 @@ class ObjectSpec:
         """``rest`` after declared member ``i``, when the names in ``absent`` can no longer come."""
         touched = 1 << i | absent
         matches = lambda keys: bool(self._matching_names(keys) >> i & 1)  # noqa: E731
-        return self._after(rest, touched, self.names[i], matches, absent, self._memo(i) if not absent else None)
+        return self._after(rest, touched, self.names[i], matches, absent, i)
 
     def after_undeclared(self, rest: Expr, keys: frozenset[KeySet], absent: int) -> Expr:
         """The same after a name that no part declares, which is in ``keys``."""
-        memo = self._memo(keys) if not absent else None
-        return self._after(rest, absent | self.others, None, keys.__contains__, absent, memo)
+        return self._after(rest, absent | self.others, None, keys.__contains__, absent, keys)
 
     def _memo(self, change: Hashable) -> dict[Expr, Expr]:
         return self._changed.setdefault(change, {})
@@ -216,15 +230,18 @@ class ObjectSpec:
         name: str | None,
         contains: Callable[[KeySet], bool],
         absent: int,
-        memo: dict[Expr, Expr] | None,
+        remembered: Hashable,
     ) -> Expr:
         if not self.depends_on(rest) & touched:
             return rest
         change = _after_member(self.values, name, contains, lambda other: bool(absent >> self.index[other] & 1))
+        memo = None if absent else self._memo(remembered)
         return rebuild(self.values, rest, change, lambda part: not self.depends_on(part) & touched, memo)
 
     def without(self, rest: Expr, absent: int) -> Expr:
         """``rest`` when the names in ``absent`` can no longer come."""
+        if rest is TRUE:
+            return TRUE
 
         def change(atom: Expr) -> Expr:
             if isinstance(atom, Property | Required) and absent >> self.index[atom.name] & 1:
@@ -236,7 +253,7 @@ class ObjectSpec:
 
     def holds_at_end(self, rest: Expr) -> bool:
         """Whether ``rest`` holds if no member follows."""
-        return rebuild(self.values, rest, _at_end, memo=self._memo("at end")) is TRUE
+        return rest is TRUE or rebuild(self.values, rest, _at_end, memo=self._memo("at end")) is TRUE
 
     def most_draws(self, rest: Expr) -> int:
         """How many undeclared members can each change ``rest`` at most, as a search sees them."""
@@ -266,7 +283,7 @@ def beside(names: Sequence[str]) -> Term:
     return complement(literals(set(names))) if names else ANY
 
 
-def mask_of(indices: list[int]) -> int:
+def mask_of(indices: Sequence[int]) -> int:
     """The bits ``indices``."""
     if not indices:
         return 0

@@ -310,7 +310,7 @@ def object_state(
 
 def object_states(values: Values, formula: Expr) -> list[ObjectState]:
     """The states before the first member: one for each case of ``formula``, which speaks about objects only."""
-    key = (object_states, formula)
+    key = ("objects", id(formula))
     found = values.interned.get(key)
     if found is None:
         specs = [ObjectSpec(values, parts) for parts in cases(values, formula)]
