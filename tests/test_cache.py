@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
@@ -22,6 +23,7 @@ import numpy as np
 import pytest
 
 from qwen_struct.constraint import Grammar, Matcher, Vocabulary, allocate_token_bitmask, allowed_tokens, compile_schema
+from qwen_struct.constraint import cache as cache_module
 from qwen_struct.constraint import pool as pool_module
 from qwen_struct.constraint import saved as saved_module
 from qwen_struct.constraint.pool import MaskPool, Recent
@@ -265,6 +267,113 @@ def test_the_estimate_is_near_what_is_allocated() -> None:
     taken, told = tracemalloc.get_traced_memory()[0] - start, vocabulary.cache_info().bytes - base
     tracemalloc.stop()
     assert taken / 2.5 < told < 2.5 * taken
+
+
+# Grammars that rest. ------------------------------------------------------------------------------------------------
+
+
+def learnt(vocabulary: Vocabulary, seeds: int = 4) -> list[Grammar]:
+    """The schemas' grammars, after some walks."""
+    grammars = [compile_schema(schema, vocabulary) for schema in SCHEMAS]
+    for number, grammar in enumerate(grammars):
+        for seed in range(seeds):
+            walk(grammar.matcher(), Random(f"{seed} {number}"), 30)
+    return grammars
+
+
+def test_a_grammar_that_rests_answers_as_before_and_is_compiled_only_for_what_is_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vocabulary, fresh = make_vocabulary(), make_vocabulary()
+    compiled: list[Grammar] = []
+    real = Grammar.compile
+    monkeypatch.setattr(Grammar, "compile", lambda self, *rest: compiled.append(self) or real(self, *rest))
+    for number, grammar in enumerate(learnt(vocabulary)):
+        grammar.rest()
+        assert grammar.is_resting and not grammar.is_compiled and grammar.has_states
+        assert vocabulary.cache_info().resting == 1
+        again = compile_schema(SCHEMAS[number], vocabulary)
+        assert again is grammar
+        compiled.clear()
+        expected = compile_schema(SCHEMAS[number], fresh)
+        for seed in range(12):  # the first were walked before, a step further
+            steps = 29 if seed < 4 else 30
+            trace = walk(expected.matcher(), Random(f"{seed} {number}"), steps)
+            assert walk(again.matcher(), Random(f"{seed} {number}"), steps) == trace
+            if seed == 3 and number != 3:  # schema 3 has tokens that must be tried against the name before them
+                assert grammar not in compiled
+        if seed % 2:
+            grammar.rest()
+        assert again.report == expected.report and again.accepts("1") == expected.accepts("1")
+        assert vocabulary.cache_info().resting == 0
+
+
+def test_resting_leaves_matchers_under_way_alone_and_frees_the_automaton() -> None:
+    vocabulary, fresh = make_vocabulary(), make_vocabulary()
+    for number, grammar in enumerate(learnt(vocabulary)):
+        automaton = weakref.ref(grammar.automaton().documents.values)
+        matcher, expected = grammar.matcher(), compile_schema(SCHEMAS[number], fresh).matcher()
+        rng, other = Random(f"20 {number}"), Random(f"20 {number}")
+        assert walk(matcher, rng, 3) == walk(expected, other, 3)
+        grammar.rest()
+        if not matcher.is_finished():
+            assert walk(matcher, rng, 40) == walk(expected, other, 40)
+        del matcher
+        gc.collect()
+        assert automaton() is None
+
+
+def test_automata_that_were_not_used_for_long_are_put_to_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "_COMPILED_LEAST", 3)
+    monkeypatch.setattr(cache_module, "_COMPILED_SHARE", 10_000)
+    vocabulary = make_vocabulary()
+    grammars = []
+    for i in range(60):
+        grammars.append(compile_schema({"type": "object", "properties": {f"n{i}": {"type": "integer"}}}, vocabulary))
+        walk(grammars[-1].matcher(), Random(i), 30)
+        walk(grammars[0].matcher(), Random(i), 30)  # always in use
+    info = vocabulary.cache_info()
+    assert info.grammars == 60 and info.evictions == 0 and info.resting >= 30
+    assert not grammars[0].is_resting and not grammars[-1].is_resting and grammars[1].is_resting
+    for i, grammar in enumerate(grammars):
+        other = compile_schema({"type": "object", "properties": {f"n{i}": {"type": "integer"}}}, make_vocabulary())
+        assert walk(grammar.matcher(), Random(99), 20) == walk(other.matcher(), Random(99), 20)
+
+
+def test_resting_grammars_are_saved_and_loaded(tmp_path: Path) -> None:
+    vocabulary = make_vocabulary()
+    for grammar in learnt(vocabulary)[::2]:
+        grammar.rest()
+    assert vocabulary.save_cache(tmp_path / "file") == len(SCHEMAS)
+    loaded = make_vocabulary()
+    assert loaded.load_cache(tmp_path / "file") == len(SCHEMAS)
+    for seed in range(6):
+        assert traces(loaded, seed) == traces(make_vocabulary(), seed)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_masks_of_what_is_kept_move_to_the_new_pool(loaded: bool, tmp_path: Path) -> None:
+    vocabulary = make_vocabulary()
+    grammars = learnt(vocabulary)
+    if loaded:
+        vocabulary.save_cache(tmp_path / "file")
+        vocabulary = make_vocabulary()
+        vocabulary.load_cache(tmp_path / "file")
+        grammars = [compile_schema(schema, vocabulary) for schema in SCHEMAS]
+        for grammar in grammars:
+            grammar.matcher()
+    for grammar in grammars[:3]:
+        grammar.rest()
+    for _ in range(2):
+        old = vocabulary.mask_pool
+        vocabulary.cache._keep(1 << 30)
+        assert vocabulary.mask_pool is not old and vocabulary.cache_info().evictions == 0
+        for number, grammar in enumerate(grammars):
+            assert {mask.pool for mask in grammar.masks()} == {vocabulary.mask_pool}
+            walk(grammar.matcher(), Random(f"31 {number}"), 30)  # leaves what is known
+            assert {mask.pool for mask in grammar.masks()} == {vocabulary.mask_pool}
+        for seed in range(3):
+            assert traces(vocabulary, seed) == traces(make_vocabulary(), seed)
 
 
 # Remote documents. --------------------------------------------------------------------------------------------------

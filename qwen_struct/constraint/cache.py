@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Callable, Hashable
-from itertools import count
+from itertools import accumulate, count
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
@@ -22,7 +22,6 @@ from .pool import MaskPool
 from .saved import saved_key
 
 if TYPE_CHECKING:
-    from ..language.positions import Position
     from .grammar import Grammar, Recipe
     from .saved import SavedGrammar
     from .vocabulary import Vocabulary
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT = 512 * 1024 * 1024  # bytes
 _LOOK_EVERY = 8  # things learnt between two looks at what is quickly counted
 _CHECK_EVERY = 64  # things learnt between two looks at the whole size, at least
+_COMPILED_SHARE, _COMPILED_LEAST = 16, 16  # automata take this part of the limit, or there are few of them
+_COLLECTED_SHARE = 32
+_REST_EVERY = 16  # grammars made between two looks at how many automata there are
 _MUCH = 65_536  # bytes that a thing learnt takes at the very most, on average over many
 
 # Bytes that one takes on average with what hangs on it alone: fitted to tracemalloc over 70 schemas of MaskBench; over
@@ -41,7 +43,7 @@ class CacheInfo(NamedTuple):
     """What a vocabulary remembers: memory and its limit in bytes, and how many of each.
 
     ``hits`` and ``misses`` count the calls of compile_schema that found the grammar, and that did not; ``evictions``
-    the grammars dropped.
+    the grammars dropped; ``resting`` are the grammars of which only the positions are kept.
     """
 
     bytes: int
@@ -53,6 +55,7 @@ class CacheInfo(NamedTuple):
     hits: int
     misses: int
     evictions: int
+    resting: int
 
 
 class Cache:
@@ -66,7 +69,8 @@ class Cache:
         self.alive: WeakSet[Grammar] = WeakSet()  # all that have states, those held by their users alone too
         self._by_key: dict[Hashable, list[Grammar]] = {}
         self._not_mine = self._num_lexemes_and_terms()  # of other vocabularies, and what modules hold
-        self._learnt = 0
+        self._tired: list[tuple[Grammar, int]] = []  # to be put to rest, with the times when they were last used
+        self._learnt = self._added = 0
         self._next_look = _CHECK_EVERY
         self._size_then = 0
 
@@ -85,6 +89,16 @@ class Cache:
     def add(self, key: Hashable, grammar: Grammar) -> None:
         """Remembers a grammar that :meth:`find` did not."""
         self._by_key.setdefault(key, []).append(grammar)
+        self._added += 1
+        if self._added % _REST_EVERY == 0:
+            self._find_tired()
+
+    def _find_tired(self) -> None:
+        """Notes which automata are too many: those that were not used for long."""
+        compiled = sorted([g for g in self.alive if g.is_compiled], key=lambda g: -g.used)
+        sizes = accumulate([grammar.num_bytes for grammar in compiled])
+        num_kept = sum(size <= self.limit // _COMPILED_SHARE for size in sizes)
+        self._tired = [(grammar, grammar.used) for grammar in compiled[max(num_kept, _COMPILED_LEAST) :]]
 
     def saved(self, recipe: Recipe, retrieve: Callable[[str], Any] | None) -> SavedGrammar | None:
         """What was loaded for ``recipe``; it is handed out once."""
@@ -115,6 +129,7 @@ class Cache:
             hits=self.hits,
             misses=self.misses,
             evictions=self.evictions,
+            resting=sum(g.is_resting for g in grammars),
         )
 
     def grew(self) -> None:
@@ -122,6 +137,10 @@ class Cache:
         self._learnt += 1
         if self._learnt % _LOOK_EVERY:
             return
+        if self._tired:  # one at a time, which takes a fraction of a millisecond
+            grammar, used = self._tired.pop()
+            if grammar.used == used and grammar.is_compiled:
+                grammar.rest()
         if self._learnt >= self._next_look or self._shared_size() > self._size_then + self.limit // 16:
             self.trim()
 
@@ -166,22 +185,25 @@ class Cache:
         room -= vocabulary.masks.forget(room // 2)
         old, pool = vocabulary.mask_pool, MaskPool(vocabulary.num_words)
         numbers: dict[int, int] = {}  # in the old pool -> in the new one
+        in_circles = 0  # bytes of automata that are dropped, whose states refer to each other
         vocabulary.finished.info = None
         for grammar in self.grammars():
-            known: list[tuple[Position, Any]] = [(p, p.info) for p in grammar.positions() if p.info is not None]
-            rows = {m.number: m.row for _, m in known if m.pool is old and m.number not in numbers}
+            masks = grammar.masks()
+            rows = {m.number: m.row for m in masks if m.pool is old and m.number not in numbers}
             cost = grammar.num_bytes + len(rows) * vocabulary.num_words * 4
             if cost > room:
+                in_circles += grammar.num_bytes if grammar.is_compiled else 0
                 grammar.drop_states()
                 self.evictions += 1
                 continue
             room -= cost
             numbers.update((number, pool.add(row)) for number, row in rows.items())
-            for position, mask in known:
-                position.info = Mask(pool, numbers[mask.number], mask.unsettled)
+            places = {m: numbers[m.number] if m.pool is old else pool.add(m.row) for m in masks}
+            grammar.exchange({mask: Mask(pool, number, mask.unsettled) for mask, number in places.items()})
         vocabulary.mask_pool = pool
         self._by_key = {k: kept for k, gs in self._by_key.items() if (kept := [g for g in gs if g.has_states])}
-        gc.collect()  # states refer to each other in circles
+        if in_circles > self.limit // _COLLECTED_SHARE:  # it takes up to a second; less waits for Python's own turn
+            gc.collect()
         lexemes._table.sweep()
         terms._table.sweep()
 

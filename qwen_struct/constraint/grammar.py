@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import marshal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SchemaBudgetError, UnsatisfiableSchemaError
@@ -15,14 +15,16 @@ from ..language.values import DEFAULT_FUEL, Values
 from ..schema.algebra import Unique
 from ..schema.parse import Use, parse_schema, report_of
 from .matcher import Matcher
+from .saved import SavedGrammar
 
 if TYPE_CHECKING:
+    from .masks import Mask
     from .pool import MaskPool
-    from .saved import SavedGrammar
     from .vocabulary import Vocabulary
 
 # Bytes that one takes on average with what hangs on it alone, see cache.py.
 _POSITION, _CONTINUATION, _STATE, _NODE, _BASE = 310, 380, 700, 300, 10_000
+_RESTING = 2_000
 _STYLES = frozenset([style.value for style in Whitespace])
 _TEXT = 5  # for a byte of the schema: its words are kept in formulas as well
 
@@ -54,7 +56,8 @@ class Grammar:
         self._schema: Any = None  # a copy, where the recipe has none
         self._compiled: Walker | None = None
         self._start: Position | None = None
-        self._saved: SavedGrammar | None = None
+        self._saved: SavedGrammar | None = None  # what it started with, if that is what was known before
+        self._resting: SavedGrammar | None = None  # all there is of it while it rests
         self._report: tuple[Use, ...] | None = None  # made when it is asked for, from what was met in compiling
         self._met: Sequence[tuple[str, str, str, str]] = ()
         vocabulary.cache.alive.add(self)
@@ -75,8 +78,13 @@ class Grammar:
     def matcher(self) -> Matcher:
         """A new matcher before the first token; one for each output."""
         self.touch()
-        start = self._start or self._walker.start
+        start = self._start or self._begin()
         return Matcher(self.vocabulary, start, self.names_only)
+
+    def _begin(self) -> Position:
+        with self.vocabulary.lock:
+            self._wake()
+            return self._start or self._walker.start
 
     @property
     def min_tokens(self) -> int:
@@ -98,6 +106,7 @@ class Grammar:
         walker = self._compiled
         if walker is None:
             with self.vocabulary.lock:
+                self._wake()
                 walker = self._compiled or self.compile(self._source(), _told(self.documents))
         return walker
 
@@ -129,36 +138,79 @@ class Grammar:
         return self._walker
 
     def take(self, saved: SavedGrammar) -> None:
-        """Starts with the positions of another process; it is compiled when a document leaves them."""
+        """Starts with positions that were known before; it is compiled when a document leaves them."""
         self._saved = saved
         self.names_only = saved.names_only
         self._start = saved.start(self)
 
+    def rest(self) -> None:
+        """Keeps what is known of its positions, and drops the automaton. Matchers under way keep what they need."""
+        self._resting = self.known_positions()
+        self._compiled = self._start = self._saved = None
+        self._met = ()
+
+    def _wake(self) -> None:
+        if self._resting is not None:
+            saved, self._resting = self._resting, None
+            self.take(saved)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether there is an automaton."""
+        return self._compiled is not None
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether nothing is left but what is known of its positions."""
+        return self._resting is not None
+
     @property
     def has_states(self) -> bool:
-        return self._start is not None
+        return self._start is not None or self._resting is not None
 
-    @property
-    def start(self) -> Position | None:
-        """Where documents start; None when the states were dropped."""
-        return self._start
+    def known_positions(self) -> SavedGrammar | None:
+        """What is known of its positions; None where nothing is."""
+        if self._start is None:
+            return self._resting
+        return SavedGrammar.of(self._start, self.vocabulary.mask_pool, self.documents, self.names_only)
 
-    def positions(self) -> Iterable[Position]:
-        """All that are remembered."""
+    def _positions(self) -> Iterator[Position]:
         if self._saved is not None:
             yield from self._saved.positions
         if self._compiled is not None:
             yield from self._compiled._positions.values()
 
+    def masks(self) -> set[Mask]:
+        """Those of all its positions."""
+        found: set[Any] = {position.info for position in self._positions()}
+        for saved in (self._saved, self._resting):
+            if saved is not None:
+                found.update(saved.masks)
+        return found - {None}
+
+    def exchange(self, masks: Mapping[Mask, Mask]) -> None:
+        """Takes others for its :meth:`masks`."""
+        for position in self._positions():
+            mask: Any = position.info
+            if mask is not None:
+                position.info = masks[mask]
+        for saved in (self._saved, self._resting):
+            if saved is not None:
+                saved.masks = [masks[mask] for mask in saved.masks]
+
     @property
     def num_positions(self) -> int:
         saved = 0 if self._saved is None else len(self._saved.positions)
-        return saved + (0 if self._compiled is None else len(self._compiled._positions))
+        resting = 0 if self._resting is None else len(self._resting.masks)
+        return saved + resting + (0 if self._compiled is None else len(self._compiled._positions))
 
     @property
     def num_bytes(self) -> int:
         """What its states take, by estimate; mask rows, terms and lexemes are counted elsewhere."""
-        size = _BASE + _TEXT * len(self.recipe.schema or b"") + _POSITION * self.num_positions
+        text = _TEXT * len(self.recipe.schema or b"")
+        if self._resting is not None:
+            return _RESTING + text + self._resting.num_bytes
+        size = _BASE + text + _POSITION * self.num_positions
         if self._compiled is not None:
             documents = self._compiled.documents
             values = documents.values
@@ -169,7 +221,7 @@ class Grammar:
 
     def drop_states(self) -> None:
         """Forgets all that was learnt, as a whole; matchers under way keep what they need."""
-        self._compiled = self._start = self._saved = None
+        self._compiled = self._start = self._saved = self._resting = None
 
 
 def compile_schema(

@@ -39,6 +39,7 @@ from .masks import Mask
 
 if TYPE_CHECKING:
     from .grammar import Grammar, Recipe
+    from .pool import MaskPool
     from .vocabulary import Vocabulary
 
 _MAGIC = b"qwen-struct cache\n"
@@ -69,38 +70,89 @@ def saved_key(recipe: Recipe) -> str:
 
 
 class SavedGrammar:
-    """The positions of one grammar, as saved. ``start`` makes them into :class:`SavedPosition` objects."""
+    """The positions of one grammar without its automaton, as they are saved, and as they are kept of a grammar that
+    rests. ``start`` makes them into :class:`SavedPosition` objects.
+    """
+
+    __slots__ = (
+        "_accepting",
+        "_edges",
+        "_grammar",
+        "_is_free",
+        "documents",
+        "masks",
+        "names",
+        "names_only",
+        "positions",
+    )
 
     def __init__(
         self,
-        documents: dict[str, str],
+        documents: dict[str, Any],
         names_only: bool,
         masks: list[Mask],
         accepting: np.ndarray,  # (num_positions,) bool, as is_free
         is_free: np.ndarray,
         edges: np.ndarray,  # (num_edges, 4), positions counted from 0
-        names: list[NameRead],  # of all grammars
+        names: list[NameRead],  # those of the edges at least
     ) -> None:
         self.documents, self.names_only = documents, names_only
         self.positions: list[SavedPosition] = []
-        self._masks, self._accepting, self._is_free = masks, accepting, is_free
-        self._edges, self._names = edges, names
+        self.masks, self._accepting, self._is_free = masks, accepting, is_free
+        self._edges, self.names = edges, names
         self._grammar: Grammar | None = None
 
     @property
     def num_bytes(self) -> int:
         """What it takes before it is asked for, without rows."""
-        return int(self._edges.nbytes) + _SAVED_MASK * len(self._masks)
+        return int(self._edges.nbytes) + _SAVED_MASK * len(self.masks)
 
-    def start(self, grammar: Grammar | None) -> Position:
-        """The position before the first token, for ``grammar`` to begin with; None where nothing is stepped."""
-        self._grammar = grammar
-        self.positions = [
-            SavedPosition(self, *known)
-            for known in zip(self._masks, self._accepting.tolist(), self._is_free.tolist(), strict=True)
-        ]
+    @classmethod
+    def of(cls, start: Position, pool: MaskPool, documents: dict[str, Any], names_only: bool) -> SavedGrammar | None:
+        """All that is known from ``start`` on, by steps that depend on the position, and on a name at most.
+
+        None where the mask of ``start`` is not known in ``pool``; positions for which that holds are left out.
+        """
+        if not _is_known(start, pool):
+            return None
+        order, numbers = [start], {start: 0}
+        edges: list[tuple[int, int, int, int]] = []
+        names: dict[NameRead, int] = {}
+        for number, position in enumerate(order):  # grows while it is read
+            for token, name, following in _steps(position):
+                if _is_known(following, pool):
+                    if following not in numbers:
+                        numbers[following] = len(order)
+                        order.append(following)
+                    edges.append(
+                        (number, token, numbers[following], -1 if name is None else names.setdefault(name, len(names)))
+                    )
+        masks: list[Any] = [position.info for position in order]
+        return cls(
+            documents,
+            names_only,
+            masks,
+            np.array([position.accepting for position in order], np.bool_),
+            np.array([position.is_free for position in order], np.bool_),
+            np.array(edges, np.int32).reshape(-1, 4),
+            list(names),
+        )
+
+    def known(self) -> Iterator[tuple[Mask, bool, bool]]:
+        """The mask of each position, whether the document may end there, and whether it is inside free text."""
+        return zip(self.masks, self._accepting.tolist(), self._is_free.tolist(), strict=True)
+
+    def edges(self) -> Iterator[tuple[int, int, int, NameRead | None]]:
+        """The steps: position, token, position, and the name read before the token if they depend on it."""
         for number, token, following, name in self._edges.tolist():
-            self._enter(self.positions[number], token, self.positions[following], name)
+            yield number, token, following, None if name < 0 else self.names[name]
+
+    def start(self, grammar: Grammar) -> Position:
+        """The position before the first token, for ``grammar`` to begin with."""
+        self._grammar = grammar
+        self.positions = [SavedPosition(self, *known) for known in self.known()]
+        for number, token, following, name in self.edges():
+            _enter(self.positions[number], token, self.positions[following], name)
         return self.positions[0]
 
     def settle(self) -> None:
@@ -108,25 +160,39 @@ class SavedGrammar:
         assert self._grammar is not None
         tokens = self._grammar.vocabulary.tokens
         self.positions[0].real = self._grammar.automaton().start
-        for number, token, following, name in self._edges.tolist():
+        for number, token, following, name in self.edges():
             position, there = self.positions[number].real, self.positions[following]
             assert position is not None
             if there.real is None:
-                read = () if name < 0 else self._names[name]
-                begun = read if isinstance(read, bytes) else b"".join([tokens[each] or b"" for each in read])
+                begun = name if isinstance(name, bytes) else b"".join([tokens[each] or b"" for each in name or ()])
                 there.real = _step(position, begun, tokens[token] or b"")
-            position.info = position.info or self._masks[number]
-            self._enter(position, token, there.real, name)
-        for saved, mask in zip(self.positions, self._masks, strict=True):
+            position.info = position.info or self.masks[number]
+            _enter(position, token, there.real, name)
+        for saved, mask in zip(self.positions, self.masks, strict=True):
             assert saved.real is not None
             saved.real.info = saved.real.info or mask
 
-    def _enter(self, position: Position, token: int, following: Position, name: int) -> None:
-        """Notes what comes after a token."""
-        if name < 0:
-            position.enter(token, following)
-        else:
-            position.name_ends()[token, self._names[name]] = following
+
+def _is_known(position: Position | None, pool: MaskPool) -> bool:
+    """Whether its mask is known in ``pool``."""
+    mask: Any = None if position is None else position.info
+    return mask is not None and mask.pool is pool
+
+
+def _steps(position: Position) -> Iterator[tuple[int, NameRead | None, Position]]:
+    for token, following in position.steps():
+        yield token, None, following
+    for (token, name), after_name in (position.named or {}).items():
+        if after_name is not None:
+            yield token, name, after_name
+
+
+def _enter(position: Position, token: int, following: Position, name: NameRead | None) -> None:
+    """Notes what comes after a token."""
+    if name is None:
+        position.enter(token, following)
+    else:
+        position.name_ends()[token, name] = following
 
 
 def _step(start: Position, begun: bytes, text: bytes) -> Position:
@@ -171,11 +237,12 @@ def save(vocabulary: Vocabulary, path: Path) -> int:
     """Writes the grammars in use, the most recently used first, and those loaded that were not asked for; how many."""
     writer = _Writer(vocabulary)
     for grammar in vocabulary.cache.grammars():
-        if grammar.remembered:
-            writer.add(saved_key(grammar.recipe), grammar.documents, grammar.names_only, grammar.start)
+        found = grammar.known_positions() if grammar.remembered else None
+        if found is not None:
+            writer.add(saved_key(grammar.recipe), found)
     for key, unused in vocabulary.saved.items():
         for saved in unused:
-            writer.add(key, saved.documents, saved.names_only, saved.start(None))
+            writer.add(key, saved)
     payload = writer.archive()
     descriptor, name = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
     try:
@@ -204,46 +271,27 @@ class _Writer:
         self._names: dict[NameRead, int] = {}
         self._unsettled: list[tuple[int, int]] = []
 
-    def add(self, key: str, documents: dict[str, Any], names_only: bool, start: Position | None) -> None:
-        """Everything reached from ``start`` by steps that depend on the position, and on a name at most."""
-        pool = self._vocabulary.mask_pool
-        known: Callable[[Any], bool] = lambda p: p is not None and p.info is not None and p.info.pool is pool  # noqa: E731
-        if start is None or not known(start):
-            return
+    def add(self, key: str, saved: SavedGrammar) -> None:
+        """Everything that ``saved`` has."""
         first, before = len(self._row_of), (len(self._edges), len(self._unsettled))
-        order, numbers = [start], {start: first}
-        for position in order:  # grows while it is read
-            self._add_position(position, numbers[position])
-            for token, name, following in self._steps(position):
-                if known(following):
-                    if following not in numbers:
-                        numbers[following] = first + len(order)
-                        order.append(following)
-                    self._edges.append((numbers[position], token, numbers[following], name))
+        for number, (mask, accepting, is_free) in enumerate(saved.known(), first):
+            self._row_of.append(self._rows.setdefault(mask.number, len(self._rows)))
+            self._accepting.append(accepting)
+            self._is_free.append(is_free)
+            self._unsettled += [(number, token) for token in mask.unsettled]
+        for position, token, following, name in saved.edges():
+            named = -1 if name is None else self._names.setdefault(name, len(self._names))
+            self._edges.append((first + position, token, first + following, named))
         self.grammars.append(
             {
                 "key": key,
-                "documents": documents,
-                "names_only": names_only,
-                "num_positions": len(order),
+                "documents": saved.documents,
+                "names_only": saved.names_only,
+                "num_positions": len(saved.masks),
                 "num_edges": len(self._edges) - before[0],
                 "num_unsettled": len(self._unsettled) - before[1],
             }
         )
-
-    def _steps(self, position: Position) -> Iterator[tuple[int, int, Position]]:
-        for token, following in position.steps():
-            yield token, -1, following
-        for (token, name), after_name in (position.named or {}).items():
-            if after_name is not None:
-                yield token, self._names.setdefault(name, len(self._names)), after_name
-
-    def _add_position(self, position: Position, number: int) -> None:
-        mask: Any = position.info
-        self._row_of.append(self._rows.setdefault(mask.number, len(self._rows)))
-        self._accepting.append(position.accepting)
-        self._is_free.append(position.is_free)
-        self._unsettled += [(number, token) for token in mask.unsettled]
 
     def archive(self) -> bytes:
         pool, numbers = self._vocabulary.mask_pool, list(self._rows)
