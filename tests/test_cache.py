@@ -351,6 +351,45 @@ def test_resting_grammars_are_saved_and_loaded(tmp_path: Path) -> None:
         assert traces(loaded, seed) == traces(make_vocabulary(), seed)
 
 
+def test_threads_go_on_while_grammars_rest_wake_and_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "_COMPILED_LEAST", 1)
+    monkeypatch.setattr(cache_module, "_COMPILED_SHARE", 100_000)
+    monkeypatch.setattr(cache_module, "_REST_EVERY", 1)
+    schemas = [*SCHEMAS, *({"type": "object", "properties": {f"n{i}": {"enum": ["x", i]}}} for i in range(10))]
+    fresh = make_vocabulary()
+    expected = {
+        (i, seed): walk(compile_schema(schema, fresh).matcher(), Random(f"{seed} {i}"), 25)
+        for i, schema in enumerate(schemas)
+        for seed in range(4)
+    }
+    vocabulary, wrong, rested = make_vocabulary(cache_limit=1_200_000), list[Any](), list[Grammar]()
+    rest = Grammar.rest
+    monkeypatch.setattr(Grammar, "rest", lambda self: rested.append(self) or rest(self))
+
+    def work(number: int) -> None:
+        rng = Random(number)
+        try:
+            for _ in range(100):
+                i, seed = rng.randrange(len(schemas)), rng.randrange(4)
+                trace = walk(compile_schema(schemas[i], vocabulary).matcher(), Random(f"{seed} {i}"), 25)
+                if trace != expected[i, seed]:
+                    wrong.append((i, seed))
+        except Exception as error:
+            wrong.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong and vocabulary.cache_info().evictions > 0 and rested
+
+
 @pytest.mark.parametrize("loaded", [False, True])
 def test_masks_of_what_is_kept_move_to_the_new_pool(loaded: bool, tmp_path: Path) -> None:
     vocabulary = make_vocabulary()

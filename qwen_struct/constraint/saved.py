@@ -197,10 +197,7 @@ def _enter(position: Position, token: int, following: Position, name: NameRead |
 
 def _step(start: Position, begun: bytes, text: bytes) -> Position:
     """The position after ``text``, before which ``begun`` was read of a name."""
-    position: Position | None = start
-    for num_read, byte in enumerate(text):
-        assert position is not None
-        position, _ = position.step(byte, lambda n=num_read: begun + text[: n + 1])  # type: ignore[misc]
+    position, _ = start.advance(text, lambda at: begun + text[: at + 1])
     assert position is not None
     return position
 
