@@ -422,3 +422,20 @@ def test_masks_at_the_real_vocabulary(qwen_tokenizer_path: Any) -> None:
         assert matcher.accept_token(by_text[piece.encode()]), piece
     assert matcher.is_accepting() and matcher.accept_token(151_645) and matcher.is_finished()
     assert matcher.text.decode() == '{"名": "中文abc"}'
+
+
+def test_vocabularies_do_not_meet_in_what_is_known_of_every_value() -> None:
+    def member(value: object) -> dict:
+        return {"type": "object", "properties": {"a": value}, "required": ["a"], "additionalProperties": False}
+
+    pieces = [b'{"', b'": ', b'", "', b'": "', b'"}', b'": 1, "', b"1, 1", b'": [', b'": {']
+    for number in (7, 30, 31, 32):  # values that a vocabulary has met and numbered before it meets any value
+        vocabulary = Vocabulary([*(bytes((byte,)) for byte in range(256)), *pieces], n_vocab=300, eos_token_ids=[299])
+        bitmask = allocate_token_bitmask(1, 300)
+        values: list[tuple[object, bytes]] = [({"enum": [f"x{i}"]}, b'"x%d"' % i) for i in range(number)]
+        for value, spelling in [*values, ({}, b'[1, {"b": null}]')]:
+            matcher = compile_schema(member(value), vocabulary).matcher()
+            for byte in b'{"a": ' + spelling + b"}":
+                matcher.fill_next_token_bitmask(bitmask)
+                assert allowed_tokens(bitmask[0]) == [t for t in range(300) if matcher.copy().accept_token(t)]
+                assert matcher.accept_token(byte)

@@ -121,13 +121,13 @@ class Outlooks:
 
     def _begins(self, documents: Documents, formula: Expr) -> int | None:
         """The same for how the values of ``formula`` begin."""
-        number: int | None = formula.memo.get("outlook")
+        number = documents.outlooks.get(formula)
         if number is None:
             beginnings = documents.beginnings(formula)
             if documents.values.incomplete:
                 return None
             parts = [(_lexeme(lexeme), _inside(what)) for lexeme, what in beginnings]
-            number = formula.memo["outlook"] = self._numbered(("begins", *parts))
+            number = documents.outlooks[formula] = self._numbered(("begins", *parts))
         return number
 
     def _items(self, continuation: ArrayRest, after: int) -> tuple | None:

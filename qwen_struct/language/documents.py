@@ -71,6 +71,7 @@ class Documents:
         self._interned: dict[tuple, Continuation] = {}  # by the ids of what they are made of, which they hold
         self._names: dict[int, NameTrie] = {}  # by the ids of specs
         self._beginnings: dict[Expr, tuple] = {}  # the parts of each in turn
+        self.outlooks: dict[Expr, int] = {}  # scratch space: what a token can tell of how values begin
         spaced = whitespace in (Whitespace.SPACED, Whitespace.INDENTED)
         self.colon = b": " if spaced else b":"
         self.after_name = None if self.is_flexible else self.colon
