@@ -269,3 +269,11 @@ def test_a_stretch_is_the_same_at_any_token_boundary(model: tuple[Vocabulary, Sp
             expected, forced = forced[1:], spelling.forced(matcher)
             assert forced == expected, matcher.text
         assert matcher.text == text and matcher.forced().ends
+
+
+def test_after_the_end_nothing_is_forced() -> None:
+    vocabulary = Vocabulary([bytes((byte,)) for byte in range(256)], n_vocab=257, eos_token_ids=[256])
+    matcher = compile_schema({"const": 1}, vocabulary).matcher()
+    assert matcher.accept_token(ord("1")) and matcher.accept_token(256) and matcher.is_finished()
+    assert matcher.forced() == matcher.ahead().forced() == (b"", True)
+    assert not matcher.ahead().read(b"1") and matcher.forced_text() == b""
