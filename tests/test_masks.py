@@ -439,3 +439,33 @@ def test_vocabularies_do_not_meet_in_what_is_known_of_every_value() -> None:
                 matcher.fill_next_token_bitmask(bitmask)
                 assert allowed_tokens(bitmask[0]) == [t for t in range(300) if matcher.copy().accept_token(t)]
                 assert matcher.accept_token(byte)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_masks_are_right_whatever_two_vocabularies_have_met_before(seed: int) -> None:
+    rng = Random(f"met {seed}")
+    vocabularies = [small_vocabulary(rng) for _ in range(2)]
+    for _ in range(20):
+        vocabulary, schema = rng.choice(vocabularies), rng.choice(SCHEMAS)
+        if rng.random() < 0.5:
+            members = {"a": rng.choice(SCHEMAS), "b": {}, "c": schema}
+            others = rng.choice([True, False, {"type": "integer"}])
+            schema = {"type": "object", "properties": members, "additionalProperties": others}
+        style = rng.choice(["spaced", "compact", "indented", "flexible"])
+        order, floats = rng.choice(["any", "schema"]), rng.random() < 0.5
+        grammar = compile_schema(schema, vocabulary, whitespace=style, key_order=order, float_integers=floats)
+        bitmask = allocate_token_bitmask(1, vocabulary.n_vocab)
+        for _ in range(2):
+            matcher = grammar.matcher()
+            for _ in range(rng.randrange(5, 20)):
+                matcher.fill_next_token_bitmask(bitmask)
+                expected = [t for t in range(vocabulary.n_vocab) if matcher.copy().accept_token(t)]
+                assert allowed_tokens(bitmask[0]) == expected, matcher.text
+                longer = [t for t in expected if t < len(vocabulary.tokens) and len(vocabulary.tokens[t] or b"") > 1]
+                assert matcher.accept_token(rng.choice(longer if longer and rng.random() < 0.7 else expected))
+                if matcher.is_finished():
+                    break
+        if rng.random() < 0.2 and grammar.is_compiled:
+            grammar.rest()
+        if rng.random() < 0.1:
+            vocabulary.cache._keep(rng.choice([0, 1 << 30]))
