@@ -30,7 +30,7 @@ DEFAULT_LIMIT = 512 * 1024 * 1024  # bytes
 _LOOK_EVERY = 8  # things learnt between two looks at what is quickly counted
 _CHECK_EVERY = 64  # things learnt between two looks at the whole size, at least
 _COMPILED_SHARE, _COMPILED_LEAST = 32, 16  # automata take this part of the limit, or there are few of them
-_COLLECTED_SHARE = 32
+_COLLECTED_SHARE = 32  # dropping automata of more than this part of the limit ends with a collection of garbage
 _REST_EVERY = 16  # grammars made between two looks at how many automata there are
 _MUCH = 65_536  # bytes that a thing learnt takes at the very most, on average over many
 
@@ -202,7 +202,7 @@ class Cache:
             grammar.exchange({mask: Mask(pool, number, mask.unsettled) for mask, number in places.items()})
         vocabulary.mask_pool = pool
         self._by_key = {k: kept for k, gs in self._by_key.items() if (kept := [g for g in gs if g.has_states])}
-        if in_circles > self.limit // _COLLECTED_SHARE:  # it takes up to a second; less waits for Python's own turn
+        if in_circles > self.limit // _COLLECTED_SHARE:  # that takes up to a second; less waits for Python's own turn
             gc.collect()
         lexemes._table.sweep()
         terms._table.sweep()

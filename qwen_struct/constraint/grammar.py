@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Bytes that one takes on average with what hangs on it alone, see cache.py.
 _POSITION, _CONTINUATION, _STATE, _NODE, _BASE = 310, 380, 700, 300, 10_000
-_RESTING = 2_000
+_RESTING = 2_000  # a grammar that rests, without its positions
 _STYLES = frozenset([style.value for style in Whitespace])
 _TEXT = 5  # for a byte of the schema: its words are kept in formulas as well
 

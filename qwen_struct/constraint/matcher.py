@@ -169,10 +169,11 @@ class Matcher:
             return vocabulary.finished if ends and position is not vocabulary.finished else None
         with vocabulary.lock:
             following, asked = position.advance(text, lambda at: self._text() + text[: at + 1])
-            if following is not None and not asked:
-                position.enter(token_id, following)
-        if asked and self._names_only:
-            position.name_ends()[token_id, self._name()] = following
+            if not asked:
+                if following is not None:
+                    position.enter(token_id, following)
+            elif self._names_only:
+                position.name_ends()[token_id, self._name()] = following
         return following
 
     def _name(self) -> NameRead:

@@ -38,12 +38,14 @@ class Threads:
         self._all: tuple | None = None  # where there are not one or two: the parts of each in turn
 
     def keep(self, threads: Sequence[Thread]) -> None:
-        """Sets what is kept."""
+        """Sets what is kept; ``_lexeme`` last, which others look at first."""
         if len(threads) == 1:
-            self._lexeme, self._next = threads[0]
+            lexeme, self._next = threads[0]
             self._other: Lexeme | None = None
+            self._lexeme = lexeme
         elif len(threads) == 2:
-            (self._lexeme, self._next), (self._other, self._other_next) = threads
+            (lexeme, self._next), (self._other, self._other_next) = threads
+            self._lexeme = lexeme
         else:
             self._all = tuple([part for thread in threads for part in thread])
 
