@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT = 512 * 1024 * 1024  # bytes
 _LOOK_EVERY = 8  # things learnt between two looks at what is quickly counted
 _CHECK_EVERY = 64  # things learnt between two looks at the whole size, at least
-_COMPILED_SHARE, _COMPILED_LEAST = 32, 16  # automata take this part of the limit, or there are few of them
+_COMPILED_SHARE, _COMPILED_LEAST = 16, 16  # automata take this part of the limit, or there are few of them
 _COLLECTED_SHARE = 32  # dropping automata of more than this part of the limit ends with a collection of garbage
 _REST_EVERY = 16  # grammars made between two looks at how many automata there are
 _MUCH = 65_536  # bytes that a thing learnt takes at the very most, on average over many
