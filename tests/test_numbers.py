@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from decimal import Decimal
 from fractions import Fraction
 from itertools import product
 from random import Random
@@ -189,6 +190,16 @@ def test_plain_steps_have_few_states() -> None:
             "1 1.0 4.99999999999999999999 5.00000000000000000001 1234567890123456.5 0.99999999999999999999",
         ),
         ({"type": "number", "not": {"multipleOf": 2}}, "1 3.0 2.5", "2 4.0 4.00000000000000000001"),
+        (
+            {"type": "number", "not": {"multipleOf": 0.25}},
+            "0.3 -0.01 0.30000000000000004 0.00000000000000000001 0.1234567890123456789 12345678.9 7.2500000001",
+            "0.25 1.5 3 1.2500000000000000001 0.7499999999999999999 818738807782453625278.974 6166292682745.99999",
+        ),
+        (
+            {"type": "number", "multipleOf": 0.1, "not": {"multipleOf": 0.25}},
+            "0.1 -2.2",
+            "0.5 1 818738807782453625278.9",
+        ),
         ({"type": "number", "multipleOf": 3}, "9 9.0 -9.0 -0.0 9007199254740993", "9007199254740993.0 1 1.5"),
         ({"type": "number", "anyOf": [{"exclusiveMaximum": 5}, {"const": 7}]}, "4.9 7", "5 4.99999999999999999999"),
     ],
@@ -198,6 +209,27 @@ def test_spellings(schema: dict, yes: str, no: str) -> None:
     assert [text for text in yes.split() if not accepts(term, text)] == []
     assert [text for text in no.split() if accepts(term, text)] == []
     assert all(json.loads(text) is not None for text in yes.split())
+
+
+@pytest.mark.parametrize("step", ["0.25", "0.1", "0.3", "1.5", "0.01", "2.75", "0.125", "0.007", "12.5"])
+def test_what_is_no_multiple_is_none_as_a_double_either(step: str) -> None:
+    rng = Random(step)
+    term = term_of({"type": "number", "not": {"multipleOf": float(step)}})
+    num_accepted = 0
+    for _ in range(1_500):
+        whole = str(rng.randrange(10 ** rng.randrange(1, 20)))
+        if rng.random() < 0.5:
+            near = Decimal(step) * rng.randrange(10**6) + rng.choice([0, 1, -1]) * Decimal(10) ** -rng.randrange(1, 22)
+            text = format(abs(near), "f")
+        else:
+            tail = rng.choice("09") * rng.randrange(20) + rng.choice(["", "1", "44", "8"])
+            text = f"{whole}.{rng.randrange(1000)}{tail}"
+        if accepts(term, text):
+            num_accepted += 1
+            assert Fraction(text) % Fraction(step) and Fraction(json.loads(text)) % Fraction(step), text
+        elif len(text) <= 12:
+            assert not Fraction(text) % Fraction(step), text
+    assert num_accepted > 300
 
 
 def test_without_the_option_integers_are_plain_digits() -> None:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable
 from decimal import Context, Decimal
 from fractions import Fraction
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 from itertools import combinations
 
 from ..schema.algebra import FALSE, TRUE, And, Bound, Expr, Integer, Multiple, Not, NumberIn, One, Or
@@ -216,7 +216,15 @@ def _cube_term(cube: Cube) -> Term:
     integers = [p for p, wanted in cube.items() if wanted and type(p) is Integer]
     limits = [(op, Fraction(min(max(limit, -_BEYOND), _BEYOND))) for op, limit in bounds]
     found = multiples_within(step, limits, all(p.fraction for p in integers), minus_zero=not integers)
-    return intersect(found, *[_FRACTIONAL if type(p) is Integer else complement(_values(p, True)) for p in barred])
+    return intersect(found, *[_barred(p) for p in barred])
+
+
+def _barred(atom: Expr) -> Term:
+    """What is not an integer, a multiple or among some numbers, where the value is a multiple of something else."""
+    if type(atom) is Integer:
+        return _FRACTIONAL
+    pointed = type(atom) is Multiple and Fraction(atom.of).denominator > 1
+    return _values(atom, False) if pointed else complement(_values(atom, True))
 
 
 def _step(atom: Expr) -> Fraction:
@@ -280,10 +288,36 @@ def _exactly_one(parts: tuple[Expr, ...], wanted: bool) -> Term:
 
 
 def _no_multiples(step: Fraction) -> Term:
-    """What is no multiple; of integral steps, not even after rounding to a double."""
+    """What is no multiple, not even after rounding to a double."""
     if step.denominator > 1:
-        return complement(multiples(step))
+        return _apart_from_multiples(step)
     return _FRACTIONAL if step == 1 else union(_FRACTIONAL, intersect(_INTEGRAL, complement(multiples(step))))
+
+
+@lru_cache(256)
+def _apart_from_multiples(step: Fraction) -> Term:
+    """Decimals that are no multiples of ``step``, which has fraction digits, and that no double rounds to one.
+
+    Plain digits are read exactly. Of others, as many digits are kept as a double surely holds: with more of them, those
+    behind the fraction digits of ``step`` must not be zeros only, where what precedes them is a multiple, nor nines
+    only. (Some that end in nines would do.)
+    """
+    scale = next(n for n in range(MAX_INTEGER_DIGITS * 4) if (step * 10**n).denominator == 1)
+    others, more = complement(multiples(step)), repeat(_DIGIT, 0, None)
+    found = [concat(_SIGN, repeat(_DIGIT, 1, None))]
+    small = concat(repeat(_ZERO, scale + 1, max(scale + 1, MAX_INTEGER_DIGITS - 1)), _ONE_TO_NINE, more)
+    found.append(concat(_SIGN, _ZERO, _POINT, small))
+    for num_digits in range(1, EXACT_DIGITS - scale + 1):
+        kept = EXACT_DIGITS - num_digits
+        begun = concat(_SIGN, repeat(_DIGIT, num_digits, num_digits), _POINT)
+        steps = concat(begun, repeat(_DIGIT, scale, scale))
+        found.append(concat(begun, repeat(_DIGIT, 1, kept)))
+        if kept > scale:
+            found.append(concat(intersect(others, steps), repeat(_ZERO, kept - scale, kept - scale), more))
+            found.append(concat(steps, _digits("12345678"), more))
+            found.append(concat(steps, repeat(_ZERO, 1, kept - scale - 1), _ONE_TO_NINE, more))
+            found.append(concat(steps, repeat(_NINE, 1, kept - scale - 1), _digits("012345678"), more))
+    return intersect(others, union(*found))
 
 
 def _equal(numbers: Iterable[Decimal]) -> Term:
