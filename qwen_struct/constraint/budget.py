@@ -18,7 +18,7 @@ from ..language.positions import Position, Walker
 from ..language.shortest import Shortest, Way
 from .bitmask import Bitmask, add_tokens, row_of
 from .prices import UNKNOWN, Costs, Node, Piece, Prices, Step
-from .saved import SavedPosition
+from .saved import settled
 from .words import LONG, Words
 
 if TYPE_CHECKING:
@@ -291,11 +291,6 @@ class Budget:
             if closing <= left:
                 row |= self._words.inside(lexeme).within(left - closing)
         return row
-
-
-def settled(position: Position) -> Position:
-    """``position`` as the automaton has it, where it comes from another process."""
-    return position.settled() if isinstance(position, SavedPosition) else position
 
 
 class Plan:

@@ -95,7 +95,7 @@ class Cache:
 
     def _find_tired(self) -> None:
         """Notes which automata are too many: those that were not used for long."""
-        compiled = sorted([g for g in self.alive if g.is_compiled], key=lambda g: -g.used)
+        compiled = [grammar for grammar in self.grammars() if grammar.is_compiled]
         sizes = accumulate([grammar.num_bytes for grammar in compiled])
         num_kept = sum(size <= self.limit // _COMPILED_SHARE for size in sizes)
         self._tired = [(grammar, grammar.used) for grammar in compiled[max(num_kept, _COMPILED_LEAST) :]]

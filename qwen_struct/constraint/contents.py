@@ -273,11 +273,11 @@ class Contents:
         """The same from inside a token."""
         free = self.free_at(node)
         closed = free.endings.closed(lexeme.term)
-        content = free.content(lexeme.term, closed)
-        if content is None:
-            inside = self._read_inside(lexeme, node)
-            content = Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
-        return content
+        return free.content(lexeme.term, closed) or self._read(lexeme, node, closed)
+
+    def _read(self, lexeme: Text, node: TrieNode, closed: np.ndarray) -> Content:
+        inside = self._read_inside(lexeme, node)
+        return Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
 
     def _read_inside(self, lexeme: Text, node: TrieNode) -> np.ndarray:
         """The tokens below ``node`` that end inside ``lexeme``."""
@@ -311,7 +311,7 @@ class Contents:
             assert content is not None
             return content
         if type(lexeme.term) is Words and len(lexeme.term) <= _MANY_WORDS:
-            return self._words(lexeme.term)
+            return self._read(lexeme, self._trie.root, self.free.endings.closed(lexeme.term))
         if type(lexeme.term) is Or and any(map(counts_along, lexeme.term.items)):
             return self._any_of(lexeme.term)
         limit = weighed(lexeme.term)
@@ -331,15 +331,7 @@ class Contents:
         if content is not None:
             return content
         closed = self.free.endings.closed(lexeme.term)
-        content = self._with_exceptions(lexeme, closed)
-        if content is None:
-            inside = self._read_inside(lexeme, self._trie.root)
-            content = Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, closed)
-        return content
-
-    def _words(self, term: Words) -> Content:
-        inside = self._read_words(term, self._trie.root)
-        return Content(*row_or_tokens(inside, self._vocabulary.n_vocab), None, self.free.endings.closed(term))
+        return self._with_exceptions(lexeme, closed) or self._read(lexeme, self._trie.root, closed)
 
     def _with_exceptions(self, lexeme: Text, closed: np.ndarray) -> Content | None:
         """Without a walk, where finitely many words are left out of a language."""

@@ -12,6 +12,7 @@ from ..language.names import Name, NameNode, OtherName
 from ..language.positions import Position, step_thread
 from ..language.sizes import parts
 from ..language.texts import spelled
+from .saved import settled
 
 MAX_FORCED = 4096  # bytes that are looked ahead; more follow when these have been read
 
@@ -28,7 +29,7 @@ class Forced(NamedTuple):
 
 def forced(position: Position, read: Read) -> Forced:
     """What every document goes on with from ``position``; remembered there unless it depends on the text read."""
-    real = _real(position)
+    real = settled(position)
     threads: Sequence[Thread] = real.threads
     text = bytearray()
 
@@ -52,15 +53,6 @@ def forced(position: Position, read: Read) -> Forced:
     if not asked:
         position.forced = real.forced = result
     return result
-
-
-def _real(position: Position) -> Position:
-    """The position itself; those of a saved grammar stand for others."""
-    if position.threads:
-        return position
-    real, _ = position.advance(b"", lambda _: b"")
-    assert real is not None
-    return real
 
 
 def _may_end(threads: Sequence[Thread]) -> bool:
@@ -164,7 +156,7 @@ class Ahead:
 
     def names(self) -> Iterator[tuple[str, bytes]]:
         """The declared names that may come here, in the schema's order, each with what is left of it and its quote."""
-        for lexeme, after in _real(self._position).threads:
+        for lexeme, after in settled(self._position).threads:
             if type(lexeme) is Name:
                 yield from _names(lexeme, next(parts(after)))
 

@@ -173,7 +173,7 @@ class Matcher:
                 if following is not None:
                     position.enter(token_id, following)
             elif self._names_only:
-                position.name_ends()[token_id, self._name()] = following
+                position.enter_named(token_id, self._name(), following)
         return following
 
     def _name(self) -> NameRead:

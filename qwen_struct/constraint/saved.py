@@ -119,7 +119,7 @@ class SavedGrammar:
         edges: list[tuple[int, int, int, int]] = []
         names: dict[NameRead, int] = {}
         for number, position in enumerate(order):  # grows while it is read
-            for token, name, following in _steps(position):
+            for token, name, following in position.steps():
                 if _is_known(following, pool):
                     if following not in numbers:
                         numbers[following] = len(order)
@@ -179,20 +179,12 @@ def _is_known(position: Position | None, pool: MaskPool) -> bool:
     return mask is not None and mask.pool is pool
 
 
-def _steps(position: Position) -> Iterator[tuple[int, NameRead | None, Position]]:
-    for token, following in position.steps():
-        yield token, None, following
-    for (token, name), after_name in (position.named or {}).items():
-        if after_name is not None:
-            yield token, name, after_name
-
-
 def _enter(position: Position, token: int, following: Position, name: NameRead | None) -> None:
     """Notes what comes after a token."""
     if name is None:
         position.enter(token, following)
     else:
-        position.name_ends()[token, name] = following
+        position.enter_named(token, name, following)
 
 
 def _step(start: Position, begun: bytes, text: bytes) -> Position:
@@ -225,6 +217,11 @@ class SavedPosition(Position):
             self._graph.settle()
         assert self.real is not None
         return self.real
+
+
+def settled(position: Position) -> Position:
+    """``position`` as the automaton has it, where it is one of a saved grammar."""
+    return position.settled() if isinstance(position, SavedPosition) else position
 
 
 # Files. -------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ being read and the continuation after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .lexemes import END, Lexeme, literal, number, text
@@ -28,26 +28,35 @@ Capture = Callable[[bytes | bytearray], "Continuation"]
 _MAX_REMEMBERED = 256  # items of an array whose continuations are remembered by their texts
 
 
+def in_turn(pairs: Iterable[tuple]) -> tuple:
+    """The parts of ``pairs`` one after another: one object to be kept instead of one more for each."""
+    return tuple([part for pair in pairs for part in pair])
+
+
+def in_pairs(parts: tuple) -> tuple[tuple, ...]:
+    """The pairs of which :func:`in_turn` has made ``parts``."""
+    return tuple(zip(parts[::2], parts[1::2], strict=True))
+
+
 class Threads:
     """Who keeps some threads: mostly one or two, by their parts, so that there are no tuples of them to be kept."""
 
     __slots__ = ("_all", "_lexeme", "_next", "_other", "_other_next")
-
-    def __init__(self) -> None:
-        self._lexeme: Lexeme | None = None
-        self._all: tuple | None = None  # where there are not one or two: the parts of each in turn
+    _lexeme: Lexeme | None  # None, as is the next, before anything is kept
+    _all: tuple | None  # where there are not one or two
+    _other: Lexeme | None
 
     def keep(self, threads: Sequence[Thread]) -> None:
         """Sets what is kept; ``_lexeme`` last, which others look at first."""
         if len(threads) == 1:
             lexeme, self._next = threads[0]
-            self._other: Lexeme | None = None
+            self._other = None
             self._lexeme = lexeme
         elif len(threads) == 2:
             (lexeme, self._next), (self._other, self._other_next) = threads
             self._lexeme = lexeme
         else:
-            self._all = tuple([part for thread in threads for part in thread])
+            self._all = in_turn(threads)
 
     @property
     def kept(self) -> tuple[Thread, ...] | None:
@@ -55,7 +64,7 @@ class Threads:
         lexeme = self._lexeme
         if lexeme is None:
             parts = self._all
-            return None if parts is None else tuple(zip(parts[::2], parts[1::2], strict=True))
+            return None if parts is None else in_pairs(parts)
         other = self._other
         if other is None:
             return ((lexeme, self._next),)

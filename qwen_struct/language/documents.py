@@ -31,6 +31,8 @@ from .continuations import (
     Thread,
     Undeclared,
     Value,
+    in_pairs,
+    in_turn,
 )
 from .lexemes import Lexeme, Literal, literal, number, text
 from .names import Name, NameTrie, name_at
@@ -70,7 +72,7 @@ class Documents:
         self._is_indented = whitespace is Whitespace.INDENTED
         self._interned: dict[tuple, Continuation] = {}  # by the ids of what they are made of, which they hold
         self._names: dict[int, NameTrie] = {}  # by the ids of specs
-        self._beginnings: dict[Expr, tuple] = {}  # the parts of each in turn
+        self._beginnings: dict[Expr, tuple] = {}  # in turn
         self.outlooks: dict[Expr, int] = {}  # scratch space: what a token can tell of how values begin
         spaced = whitespace in (Whitespace.SPACED, Whitespace.INDENTED)
         self.colon = b": " if spaced else b":"
@@ -113,14 +115,14 @@ class Documents:
         """A value of ``formula``."""
         return self._one(("value", id(formula), id(after), depth), Value, formula, after, depth)
 
-    def beginnings(self, formula: Expr) -> list[Beginning]:
+    def beginnings(self, formula: Expr) -> Sequence[Beginning]:
         """How values of ``formula`` can begin, and what is then read."""
         known = self._beginnings.get(formula)
         if known is not None:
-            return list(zip(known[::2], known[1::2], strict=True))
+            return in_pairs(known)
         found, firm = self.values.firmly(lambda: self.values.gather(lambda: self._begin(formula)))
         if firm:
-            self._beginnings[formula] = tuple([part for beginning in found for part in beginning])
+            self._beginnings[formula] = in_turn(found)
         return found
 
     def _begin(self, formula: Expr) -> Iterable[Beginning]:

@@ -152,7 +152,7 @@ class Remainder(Leaf):
 
 def multiples(step: Fraction) -> Term:
     """The decimals that are integral multiples of ``step``, whatever their spelling; for negations."""
-    scale = _scale(step)
+    scale = scale_of(step)
     return Remainder(int(step * 10**scale), scale)
 
 
@@ -167,14 +167,14 @@ def multiples_within(step: Fraction, bounds: Iterable[Limit], fractions: bool, m
     whole = _signed(step.numerator, 0, False, bounds, False)
     if not fractions:
         return whole
-    scale = _scale(step)
+    scale = scale_of(step)
     if scale == 0:
         exact = Fraction(10**EXACT_DIGITS)
         bounds += [("<", exact), (">", -exact)]
     return union(whole, _signed(int(step * 10**scale), scale, True, bounds, minus_zero))
 
 
-def _scale(step: Fraction) -> int:
+def scale_of(step: Fraction) -> int:
     """How many digits a fraction of multiples of ``step`` has; the denominator is a product of twos and fives."""
     scale = 0
     while 10**scale % step.denominator:

@@ -96,8 +96,7 @@ class OtherName(Text):
         """The state of the same language that is not bound to the names."""
         same = self._same
         if same is None:
-            begun = self.node.begun
-            found = text(self.node.trie.others).run(begun, 0, len(begun))
+            found = self.node.beside
             assert type(found) is Text
             same = self._same = found
         return same
@@ -158,6 +157,13 @@ class NameNode:
     def begun(self) -> bytes:
         """What is read of the names here."""
         return self.trie.spellings[self._low][: self.depth] if self.depth else b""
+
+    @property
+    def beside(self) -> Lexeme:
+        """The same state as :meth:`other` has, in the language of all other names."""
+        found = text(self.trie.others).run(self.begun, 0, self.depth)
+        assert found is not None
+        return found
 
     @property
     def only(self) -> tuple[bytes, int] | None:
@@ -235,14 +241,8 @@ class NameNode:
         """The state here inside a name that is not declared; ``between``: it is known to be between two characters."""
         other = self._other
         if other is None:
-            begun = self.begun
-            if between or FREE.run(begun, 0, len(begun)) is FREE:
-                other = OtherName(self)
-            else:
-                inside = text(self.trie.others).run(begun, 0, len(begun))
-                assert inside is not None
-                other = inside
-            self._other = other
+            between = between or FREE.run(self.begun, 0, self.depth) is FREE
+            other = self._other = OtherName(self) if between else self.beside
         return other
 
 

@@ -20,7 +20,7 @@ from itertools import combinations
 from ..schema.algebra import FALSE, TRUE, And, Bound, Expr, Integer, Multiple, Not, NumberIn, One, Or
 from .charset import CharSet
 from .cubes import Cube, cubes
-from .multiples import EXACT_DIGITS, MAX_INTEGER_DIGITS, multiples, multiples_within
+from .multiples import EXACT_DIGITS, MAX_INTEGER_DIGITS, multiples, multiples_within, scale_of
 from .terms import (
     ANY,
     EMPTY,
@@ -69,8 +69,8 @@ _POINTED = concat(_SIGN, repeat(_DIGIT, 1, None), _FRACTION)
 _INTEGRAL = concat(_SIGN, union(repeat(_DIGIT, 1, None), concat(repeat(_DIGIT, 1, EXACT_DIGITS), _ZEROS)))
 
 
-def _far_from_integers(num_digits: int) -> Term:
-    """Fractions after ``num_digits`` integer digits that no double rounds away: zeros or nines do not go on too far."""
+def _not_rounded_away(num_digits: int) -> Term:
+    """Fraction digits after ``num_digits`` others that no double rounds away: zeros or nines do not go on too far."""
     most = EXACT_DIGITS - num_digits - 1
     return union(
         concat(_digits("12345678"), repeat(_DIGIT, 0, None)),
@@ -82,9 +82,9 @@ def _far_from_integers(num_digits: int) -> Term:
 _FRACTIONAL = concat(
     _SIGN,
     union(
-        concat(_ZERO, _POINT, _far_from_integers(0)),
+        concat(_ZERO, _POINT, _not_rounded_away(0)),
         *[
-            concat(_ONE_TO_NINE, repeat(_DIGIT, n - 1, n - 1), _POINT, _far_from_integers(n))
+            concat(_ONE_TO_NINE, repeat(_DIGIT, n - 1, n - 1), _POINT, _not_rounded_away(n))
             for n in range(1, EXACT_DIGITS)
         ],
     ),
@@ -221,10 +221,8 @@ def _cube_term(cube: Cube) -> Term:
 
 def _barred(atom: Expr) -> Term:
     """What is not an integer, a multiple or among some numbers, where the value is a multiple of something else."""
-    if type(atom) is Integer:
-        return _FRACTIONAL
-    pointed = type(atom) is Multiple and Fraction(atom.of).denominator > 1
-    return _values(atom, False) if pointed else complement(_values(atom, True))
+    rounded = type(atom) is Integer or _step(atom).denominator > 1
+    return _values(atom, False) if rounded else complement(_values(atom, True))
 
 
 def _step(atom: Expr) -> Fraction:
@@ -302,7 +300,7 @@ def _apart_from_multiples(step: Fraction) -> Term:
     behind the fraction digits of ``step`` must not be zeros only, where what precedes them is a multiple, nor nines
     only. (Some that end in nines would do.)
     """
-    scale = next(n for n in range(MAX_INTEGER_DIGITS * 4) if (step * 10**n).denominator == 1)
+    scale = scale_of(step)
     others, more = complement(multiples(step)), repeat(_DIGIT, 0, None)
     found = [concat(_SIGN, repeat(_DIGIT, 1, None))]
     small = concat(repeat(_ZERO, scale + 1, max(scale + 1, MAX_INTEGER_DIGITS - 1)), _ONE_TO_NINE, more)
@@ -314,9 +312,7 @@ def _apart_from_multiples(step: Fraction) -> Term:
         found.append(concat(begun, repeat(_DIGIT, 1, kept)))
         if kept > scale:
             found.append(concat(intersect(others, steps), repeat(_ZERO, kept - scale, kept - scale), more))
-            found.append(concat(steps, _digits("12345678"), more))
-            found.append(concat(steps, repeat(_ZERO, 1, kept - scale - 1), _ONE_TO_NINE, more))
-            found.append(concat(steps, repeat(_NINE, 1, kept - scale - 1), _digits("012345678"), more))
+            found.append(concat(steps, _not_rounded_away(num_digits + scale)))
     return intersect(others, union(*found))
 
 

@@ -6,7 +6,7 @@ Positions are interned per :class:`.Documents`; each remembers its successors. O
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from .continuations import Continuation, Thread, Threads
@@ -51,7 +51,7 @@ class Position(Threads):
         return self.kept or ()
 
     def enter(self, token: int, following: Position) -> None:
-        """Notes the position after ``token``. Called under one lock; those who look need none."""
+        """Notes the position after ``token``. Called under one lock, as is the next; those who look need none."""
         if self.following is None:
             self.following = following
             self.token = token  # last, for those who look at it first
@@ -60,16 +60,21 @@ class Position(Threads):
                 self.others = {}
             self.others[token] = following
 
-    def steps(self) -> list[tuple[int, Position]]:
-        """The tokens that led on, and the positions after them."""
-        first = [] if self.following is None else [(self.token, self.following)]
-        return first if self.others is None else [*first, *self.others.items()]
-
-    def name_ends(self) -> dict[tuple[int, NameRead], Position | None]:
-        """``named``, made if need be."""
+    def enter_named(self, token: int, name: NameRead, following: Position | None) -> None:
+        """The same where it depends on the name before ``token``."""
         if self.named is None:
             self.named = {}
-        return self.named
+        self.named[token, name] = following
+
+    def steps(self) -> Iterator[tuple[int, NameRead | None, Position]]:
+        """The tokens that led on, the name before each where it depends on that, and the position after it."""
+        if self.following is not None:
+            yield self.token, None, self.following
+        for token, following in (self.others or {}).items():
+            yield token, None, following
+        for (token, name), after_name in (self.named or {}).items():
+            if after_name is not None:
+                yield token, name, after_name
 
     def step(self, byte: int, read: Callable[[], bytes | bytearray]) -> tuple[Position | None, bool]:
         """The position after ``byte``, None if no document goes on with it; and whether ``read`` was asked.

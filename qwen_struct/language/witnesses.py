@@ -57,14 +57,14 @@ def few(values: Values, formula: Expr, limit: int) -> list[Any] | None:
     if limit == 0:
         return None if values.inhabited(formula) else []
     values = _in_order(values)
-    if _many_others(values, formula, limit):
-        return None
     key = ("few", limit)
     known = formula.memo.get(key, formula)
     if known is _OPEN:  # a value holds another that satisfies the same: there is no end of them
         return None
     if known is not formula:
         return known
+    if _many_others(values, formula, limit):
+        return None
     formula.memo[key] = _OPEN
     try:
         found, firm = values.firmly(lambda: values.strictly(lambda: _few(values, formula, limit)))
